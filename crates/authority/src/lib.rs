@@ -1,0 +1,1 @@
+//! The role that issues credentials and records what became of each.

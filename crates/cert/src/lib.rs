@@ -1,0 +1,1 @@
+//! The public half of PKI: parse, lint, verify. Cannot issue.

@@ -1,0 +1,1 @@
+//! Frames of the line protocol between a station and a device.

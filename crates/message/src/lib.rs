@@ -1,0 +1,27 @@
+//! What the roles say to one another: data only.
+//!
+//! A file a conversation. Each message is one type that travels as JSON (its serde form, described
+//! by OpenAPI) and, where a factory's older systems speak it, as SOAP 1.1 ([`soap`]). Nothing here
+//! signs, opens a socket or stores anything.
+//!
+//! | conversation | between | file |
+//! | --- | --- | --- |
+//! | joining | newcomer and its host | [`join`] |
+//! | allotment | gateway and authority | [`allotment`] |
+//! | issuing | gateway and authority | [`issue`] |
+//! | leasing | station and gateway | [`lease`] |
+//! | write results | device, station and gateway | [`result`] |
+//! | reports | gateway and authority | [`report`] |
+//! | figures of a factory | people and gateway | [`status`] |
+//! | refusals | all | [`problem`] |
+
+pub mod allotment;
+pub mod bytes;
+pub mod issue;
+pub mod join;
+pub mod lease;
+pub mod problem;
+pub mod report;
+pub mod result;
+pub mod soap;
+pub mod status;

@@ -1,0 +1,1 @@
+//! The messages as SOAP 1.1 envelopes.

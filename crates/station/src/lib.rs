@@ -1,0 +1,1 @@
+//! The role on the production line: scan, write, prove, report.

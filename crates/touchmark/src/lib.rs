@@ -1,0 +1,6 @@
+//! touchmark gives every connected device its identity at birth and answers for it for life.
+//!
+//! The wiring of all roles: the commands of the one binary, the emulated devices, and a whole plant
+//! in one process. The roles themselves are crates of their own.
+
+pub mod commands;

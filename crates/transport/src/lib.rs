@@ -1,0 +1,1 @@
+//! Mutual TLS between roles: the accept loop with its limits, the client, problem details.

@@ -40,7 +40,7 @@ impl Serial {
     /// The serial that shows `value` with `digits` digits, or `None` where that is not a serial.
     pub fn new(value: u64, digits: u8) -> Option<Self> {
         let width = usize::from(digits);
-        let allowed = Self::DIGITS_MIN <= width && width <= Self::DIGITS_MAX;
+        let allowed = (Self::DIGITS_MIN..=Self::DIGITS_MAX).contains(&width);
         (allowed && value < 10u64.pow(digits.into())).then_some(Self { digits, value })
     }
 

@@ -1,0 +1,217 @@
+//! Opening a store, reading from it, and handing units of work to its writer.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, Postgres};
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqlitePool};
+
+use crate::audit::Head;
+use crate::writer::Writer;
+use crate::{Schema, StoreError, audit};
+
+/// How long a statement waits for another process's lock on a SQLite file.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How long to wait for a connection from the pool, or to a PostgreSQL server.
+const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// Connections of one store: readers and the one writer.
+const CONNECTIONS_MAX: u32 = 8;
+/// PostgreSQL's advisory lock that makes writers of different processes take turns. Any constant.
+const WRITER_LOCK: i64 = 0x746f_7563_686d;
+
+/// One role's database. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+    writer: Writer,
+    location: String,
+}
+
+/// A look at the store as it stands at one moment. Dropping it ends it.
+pub struct Snapshot {
+    connection: Connection,
+}
+
+/// A unit of work under way: all that a [`Snapshot`] can, and changes.
+pub struct Transaction {
+    snapshot: Snapshot,
+    /// Where the audit log ends, once this group of units of work has asked; see [`audit`].
+    pub(crate) audit_head: Option<Head>,
+}
+
+impl Store {
+    /// Opens the store at `sqlite:PATH` or `postgres://...`, makes it where it is missing, and brings
+    /// its tables up to date. A SQLite file is made with mode 0600, its directory with 0700.
+    ///
+    /// # Errors
+    /// A URL of another kind, a database that cannot be reached or is locked, another schema.
+    pub async fn open(url: &str, schema: Schema) -> Result<Self, StoreError> {
+        let location = without_password(url);
+        let pool = match url.split_once(':') {
+            Some(("sqlite", path)) if !path.trim_start_matches('/').is_empty() => {
+                Pool::Sqlite(open_sqlite(Path::new(path), &location).await?)
+            }
+            Some(("postgres" | "postgresql", _)) => Pool::Postgres(open_postgres(url, &location).await?),
+            _ => return Err(StoreError::UnknownUrl { url: location }),
+        };
+        match &pool {
+            Pool::Sqlite(pool) => schema.migrator().run(pool).await?,
+            Pool::Postgres(pool) => schema.migrator().run(pool).await?,
+        }
+        Ok(Self { writer: Writer::start(pool.clone()), pool, location })
+    }
+
+    /// Runs one unit of work and answers once it is durable; where the work returns an error nothing
+    /// of it is stored. Once begun it runs to its end, even if the caller goes away.
+    ///
+    /// Units that wait at the same time share one commit, and so one fsync; they do not see each
+    /// other's failures.
+    ///
+    /// # Errors
+    /// The work's own error, or the store's where the commit fails.
+    pub async fn write<T, E, W>(&self, work: W) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        W: for<'t> FnOnce(&'t mut Transaction) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+    {
+        self.writer.write(work).await
+    }
+
+    /// The store as it stands now.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn read(&self) -> Result<Snapshot, StoreError> {
+        let connection = match &self.pool {
+            Pool::Sqlite(pool) => Connection::Sqlite(pool.begin().await?),
+            Pool::Postgres(pool) => Connection::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
+            ),
+        };
+        Ok(Snapshot { connection })
+    }
+
+    /// Where the store is: its URL without a password.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// Waits for running work and closes the database. Later calls on any clone fail.
+    pub async fn close(&self) {
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
+impl std::ops::Deref for Transaction {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
+impl std::ops::DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut Snapshot {
+        &mut self.snapshot
+    }
+}
+
+impl Transaction {
+    pub(crate) async fn begin(pool: &Pool) -> Result<Self, StoreError> {
+        let connection = match pool {
+            Pool::Sqlite(pool) => Connection::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Pool::Postgres(pool) => Connection::Postgres(pool.begin().await?),
+        };
+        let mut transaction = Self { snapshot: Snapshot { connection }, audit_head: None };
+        if let Connection::Postgres(connection) = transaction.connection() {
+            sqlx::query("SELECT pg_advisory_xact_lock($1)")
+                .bind(WRITER_LOCK)
+                .execute(&mut **connection)
+                .await?;
+        }
+        Ok(transaction)
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        audit::store_head(&mut self).await?;
+        match self.snapshot.connection {
+            Connection::Sqlite(transaction) => transaction.commit().await?,
+            Connection::Postgres(transaction) => transaction.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+/// The connection pool of either database.
+#[derive(Clone)]
+pub(crate) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// The open transaction of either database.
+pub(crate) enum Connection {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+async fn open_sqlite(path: &Path, location: &str) -> Result<SqlitePool, StoreError> {
+    make_private_file(path).map_err(|error| StoreError::unreachable(location, error))?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(LOCK_WAIT)
+        .journal_mode(SqliteJournalMode::Wal)
+        // NORMAL loses acknowledged rows when power is cut.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .pragma("secure_delete", "ON");
+    let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(CONNECT_WAIT);
+    Ok(pool.connect_with(options).await?)
+}
+
+async fn open_postgres(url: &str, location: &str) -> Result<PgPool, StoreError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| StoreError::UnknownUrl { url: location.to_owned() })?
+        .application_name("touchmark")
+        .options([("synchronous_commit", "on")]);
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(CONNECT_WAIT);
+    pool.connect_with(options).await.map_err(|error| StoreError::unreachable(location, error))
+}
+
+/// Makes the file before SQLite does, so that it, its log and its directory are never readable by others.
+fn make_private_file(path: &Path) -> std::io::Result<()> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let missing = !fs::exists(path)?;
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    if missing {
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    match rest.split_once('@') {
+        Some((user, place)) => {
+            format!("{scheme}://{}@{place}", user.split(':').next().unwrap_or_default())
+        }
+        None => url.to_owned(),
+    }
+}

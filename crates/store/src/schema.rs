@@ -1,0 +1,33 @@
+//! Which tables a store has: a role's own and those that every store has.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// Whose store it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Schema {
+    /// The authority's: products, factories, certificates, CA keys.
+    Authority,
+    /// A gateway's: plan, stock, leases, outbox.
+    Gateway,
+}
+
+/// A name and its SQL. The place in the list is the version, so lists only ever grow at their end.
+type Step = (&'static str, &'static str);
+
+const AUTHORITY: &[Step] = &[("audit and vault", include_str!("../migrations/core/audit_and_vault.sql"))];
+
+const GATEWAY: &[Step] = &[("audit and vault", include_str!("../migrations/core/audit_and_vault.sql"))];
+
+impl Schema {
+    pub(crate) fn migrator(self) -> Migrator {
+        let steps = match self {
+            Self::Authority => AUTHORITY,
+            Self::Gateway => GATEWAY,
+        };
+        let migrations = (1..).zip(steps).map(|(version, (name, sql))| {
+            Migration::new(version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
+        });
+        Migrator::with_migrations(migrations.collect())
+    }
+}

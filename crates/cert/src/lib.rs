@@ -1,1 +1,29 @@
-//! The public half of PKI: parse, lint, verify. Cannot issue.
+//! The public half of PKI: read certificates, lint them, verify them. Nothing here can issue one.
+//!
+//! | question | room |
+//! | --- | --- |
+//! | what does a certificate say | [`certificate`] |
+//! | is it signed by a CA of ours, at this depth, at this time | [`issuer`] |
+//! | which member or device is this, and why is it refused | [`trust`], [`device`] |
+//! | does a device hold the key of its certificate | [`possession`] |
+//! | how do two ends speak TLS | [`tls`] |
+//! | may a certificate be signed at all | `lint` |
+//!
+//! A new rule for what is accepted from a peer goes to [`issuer`] where it holds for every
+//! certificate, to [`trust`] or [`device`] where it holds for one kind, as a [`Refusal`] of its own
+//! and a test that presents a certificate which only that rule refuses.
+
+pub mod certificate;
+pub mod device;
+mod fingerprint;
+pub mod issuer;
+pub mod possession;
+mod refusal;
+pub mod tls;
+pub mod trust;
+
+pub use certificate::{Certificate, CertificateSerial};
+pub use device::{DeviceIdentity, DeviceVerifier};
+pub use fingerprint::{Fingerprint, ParseFingerprintError};
+pub use refusal::Refusal;
+pub use trust::{MemberIdentity, PeerIdentity, Trust};

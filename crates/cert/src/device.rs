@@ -1,0 +1,87 @@
+//! Which device presents a certificate.
+//!
+//! A TLS library takes more as a client certificate than we may: no extended key usage, no basic
+//! constraints, a key that signs certificates, serial number 0, an expired root. So every device
+//! certificate passes [`DeviceVerifier`] after the library, and then the register
+//! ([`DeviceIdentity::check_registration`]): only the key that was issued for the number, and only
+//! while its credential is in use.
+
+use const_oid::db::rfc5280::ID_KP_CLIENT_AUTH;
+use identity::{CredentialState, DeviceNumber};
+
+use crate::certificate::{Certificate, CertificateSerial};
+use crate::fingerprint::Fingerprint;
+use crate::issuer::Purpose;
+use crate::refusal::Refusal;
+use crate::trust::{Trust, check_signing_only};
+
+/// A device by its verified certificate.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct DeviceIdentity {
+    /// The number that the certificate states.
+    pub number: DeviceNumber,
+    /// SHA-256 of the certificate's subject public key info.
+    pub spki_sha256: Fingerprint,
+    /// The certificate's serial number.
+    pub certificate_serial: CertificateSerial,
+}
+
+/// What the register says of a device number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Registration {
+    /// SHA-256 of the subject public key info that was issued for the number.
+    pub spki_sha256: Fingerprint,
+    /// Where the number's credential stands.
+    pub state: CredentialState,
+}
+
+impl DeviceIdentity {
+    /// Compares the device with what the register says of its number: the same key, and a
+    /// credential that a device is known to hold.
+    pub fn check_registration(&self, registration: &Registration) -> Result<(), Refusal> {
+        if registration.spki_sha256 != self.spki_sha256 {
+            return Err(Refusal::OtherKey(self.number.clone()));
+        }
+        match registration.state {
+            CredentialState::Written | CredentialState::Verified => Ok(()),
+            state => Err(Refusal::NotInUse { number: self.number.clone(), state }),
+        }
+    }
+}
+
+/// Verifies device certificates beyond the chain.
+#[derive(Clone, Debug)]
+pub struct DeviceVerifier {
+    trust: Trust,
+}
+
+impl DeviceVerifier {
+    /// A verifier that takes devices of the issuing CAs in `trust`.
+    pub fn new(trust: Trust) -> Self {
+        Self { trust }
+    }
+
+    /// The device that presents this certificate (DER): signed directly by a listed issuing CA which
+    /// the root signed, valid `now`, extended key usage with clientAuth, key usage exactly
+    /// digitalSignature, no CA, P-256, a serial number of 1 to 2^159, one device number.
+    pub fn verify(&self, certificate: &[u8], now: i64) -> Result<DeviceIdentity, Refusal> {
+        self.verify_parsed(&Certificate::parse(certificate)?, now)
+    }
+
+    pub(crate) fn verify_parsed(
+        &self,
+        certificate: &Certificate,
+        now: i64,
+    ) -> Result<DeviceIdentity, Refusal> {
+        self.trust.issuing_authority(certificate)?.verify(certificate, Purpose::Client, now)?;
+        check_signing_only(certificate)?;
+        if !certificate.extended_key_usage()?.contains(&ID_KP_CLIENT_AUTH) {
+            return Err(Refusal::ExtendedKeyUsage("clientAuth"));
+        }
+        Ok(DeviceIdentity {
+            number: certificate.device_number().ok_or(Refusal::NoDeviceNumber)?,
+            spki_sha256: certificate.spki_fingerprint(),
+            certificate_serial: certificate.serial(),
+        })
+    }
+}

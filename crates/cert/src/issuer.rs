@@ -1,0 +1,183 @@
+//! A CA of ours, and whether a certificate was issued by it.
+//!
+//! Chains are never built from what a peer sends: every CA is known beforehand and checked once,
+//! when it becomes an [`Issuer`]; a peer's certificate must then be signed by one of them directly.
+//! So the depth of a path is fixed, and verifying a peer costs one signature check.
+
+use std::time::Duration;
+
+use const_oid::ObjectIdentifier;
+use const_oid::db::{rfc5280, rfc5912};
+use der::Encode;
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use webpki::aws_lc_rs::{ECDSA_P256_SHA256, ECDSA_P384_SHA384};
+
+use crate::certificate::Certificate;
+use crate::refusal::Refusal;
+
+/// What a peer uses its certificate for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// To answer connections.
+    Server,
+    /// To open connections.
+    Client,
+}
+
+/// A CA whose certificate is known and checked.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    certificate: Certificate,
+    key_identifier: Vec<u8>,
+    anchor: TrustAnchor<'static>,
+    /// The CAs above it, whose validity its own depends on.
+    above: Vec<Certificate>,
+}
+
+impl Issuer {
+    /// A root: a CA certificate that is signed by its own key.
+    pub fn root(der: &[u8]) -> Result<Self, Refusal> {
+        let certificate = authority_certificate(der)?;
+        check_issued(&certificate, &certificate)?;
+        Self::new(certificate, Vec::new())
+    }
+
+    /// A CA that this CA has signed.
+    pub fn subordinate(&self, der: &[u8]) -> Result<Self, Refusal> {
+        let certificate = authority_certificate(der)?;
+        check_issued(&certificate, &self.certificate)?;
+        if certificate.authority_key_identifier()? != self.key_identifier {
+            return Err(Refusal::Extension("its authority key identifier is not that of its issuer"));
+        }
+        check_room_below(&self.certificate)?;
+        let above = self.above.iter().chain([&self.certificate]).cloned().collect();
+        Self::new(certificate, above)
+    }
+
+    /// The CA's certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Whether the certificate names this CA as its issuer, by name and key identifier. Nothing is verified.
+    pub fn is_named_by(&self, certificate: &Certificate) -> bool {
+        certificate.tbs().issuer() == self.certificate.tbs().subject()
+            && certificate
+                .authority_key_identifier()
+                .is_ok_and(|identifier| identifier == self.key_identifier)
+    }
+
+    /// Verifies that this CA signed the end-entity certificate, that it and all CAs above it are
+    /// valid `now`, and that it may be used for `purpose`.
+    pub fn verify(&self, certificate: &Certificate, purpose: Purpose, now: i64) -> Result<(), Refusal> {
+        let issuer = || self.certificate.subject();
+        if !self.is_named_by(certificate) {
+            return Err(Refusal::UnknownIssuer { issuer: certificate.issuer() });
+        }
+        if !self.above.iter().chain([&self.certificate]).all(|authority| authority.is_current(now)) {
+            return Err(Refusal::IssuerNotCurrent { issuer: issuer() });
+        }
+        let usage = match purpose {
+            Purpose::Server => webpki::KeyUsage::server_auth(),
+            Purpose::Client => webpki::KeyUsage::client_auth(),
+        };
+        let der = CertificateDer::from(certificate.der());
+        let end_entity = webpki::EndEntityCert::try_from(&der).map_err(Refusal::Path)?;
+        end_entity
+            .verify_for_usage(
+                &SIGNATURE_ALGORITHMS,
+                std::slice::from_ref(&self.anchor),
+                &[],
+                unix_time(now),
+                usage,
+                None,
+                None,
+            )
+            .map_err(Refusal::Path)?;
+        check_end_entity(certificate)
+    }
+
+    fn new(certificate: Certificate, above: Vec<Certificate>) -> Result<Self, Refusal> {
+        let key_identifier = certificate.subject_key_identifier()?;
+        let der = CertificateDer::from(certificate.der());
+        let anchor = webpki::anchor_from_trusted_cert(&der).map_err(Refusal::Path)?.to_owned();
+        Ok(Self { certificate, key_identifier, anchor, above })
+    }
+}
+
+const SIGNATURE_ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 2] = [ECDSA_P256_SHA256, ECDSA_P384_SHA384];
+
+/// Extensions that this room understands, so that they may be critical in a CA certificate.
+const CRITICAL_UNDERSTOOD: [ObjectIdentifier; 2] =
+    [rfc5280::ID_CE_BASIC_CONSTRAINTS, rfc5280::ID_CE_KEY_USAGE];
+
+/// The rules of RFC 5280 clause 4.2 that the path builder leaves to its caller.
+fn check_end_entity(certificate: &Certificate) -> Result<(), Refusal> {
+    let bytes = certificate.serial();
+    let bytes = bytes.as_bytes();
+    let is_positive = bytes.first().is_some_and(|first| *first < 0x80) && bytes.iter().any(|byte| *byte != 0);
+    if !is_positive || bytes.len() > 20 {
+        return Err(Refusal::Serial);
+    }
+    Ok(())
+}
+
+fn authority_certificate(der: &[u8]) -> Result<Certificate, Refusal> {
+    let certificate = Certificate::parse(der)?;
+    match certificate.basic_constraints()? {
+        Some((true, constraints)) if constraints.ca => {}
+        _ => return Err(Refusal::NotAuthority("its basic constraints do not say CA:TRUE, critically")),
+    }
+    if !certificate.key_usage()?.is_some_and(|usage| usage.key_cert_sign()) {
+        return Err(Refusal::NotAuthority("its key usage does not have keyCertSign"));
+    }
+    let extensions = certificate.tbs().extensions().map_or(&[][..], Vec::as_slice);
+    if extensions
+        .iter()
+        .any(|extension| extension.critical && !CRITICAL_UNDERSTOOD.contains(&extension.extn_id))
+    {
+        return Err(Refusal::NotAuthority("it has a critical extension that is not understood here"));
+    }
+    Ok(certificate)
+}
+
+/// A path length constraint of zero leaves no room for a CA below.
+fn check_room_below(authority: &Certificate) -> Result<(), Refusal> {
+    match authority.basic_constraints()? {
+        Some((_, constraints)) if constraints.path_len_constraint == Some(0) => {
+            Err(Refusal::NotAuthority("its issuer may not sign CAs: path length constraint"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether `issuer`'s name and key signed the certificate of a CA. Only our two pairs of curve and hash count.
+fn check_issued(certificate: &Certificate, issuer: &Certificate) -> Result<(), Refusal> {
+    if certificate.tbs().issuer() != issuer.tbs().subject() {
+        return Err(Refusal::UnknownIssuer { issuer: certificate.issuer() });
+    }
+    let key = issuer.tbs().subject_public_key_info();
+    let curve =
+        key.algorithm.parameters.as_ref().and_then(|curve| curve.decode_as::<ObjectIdentifier>().ok());
+    let signature_algorithm = certificate.signed().signature_algorithm();
+    let algorithm = match (curve, signature_algorithm.oid) {
+        (Some(rfc5912::SECP_256_R_1), rfc5912::ECDSA_WITH_SHA_256) => ECDSA_P256_SHA256,
+        (Some(rfc5912::SECP_384_R_1), rfc5912::ECDSA_WITH_SHA_384) => ECDSA_P384_SHA384,
+        _ => {
+            return Err(Refusal::NotAuthority("neither P-256 with SHA-256 nor P-384 with SHA-384 signed it"));
+        }
+    };
+    if certificate.tbs().signature() != signature_algorithm {
+        return Err(Refusal::Malformed);
+    }
+    let message = certificate.tbs().to_der().map_err(|_| Refusal::Malformed)?;
+    let signature = certificate.signed().signature().as_bytes().ok_or(Refusal::Malformed)?;
+    let key = key.subject_public_key.as_bytes().ok_or(Refusal::Malformed)?;
+    algorithm
+        .verify_signature(key, &message, signature)
+        .map_err(|_| Refusal::Path(webpki::Error::InvalidSignatureForPublicKey))
+}
+
+pub(crate) fn unix_time(epoch_seconds: i64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(epoch_seconds).unwrap_or(0)))
+}

@@ -1,0 +1,258 @@
+//! How two ends speak TLS: version 1.3 only, certificates of this plant only, expiry by the given clock.
+//!
+//! A host answers peers without a certificate too, since a newcomer that joins has none; which
+//! requests such a peer may make is the service's decision, for every request. No session is
+//! resumed: a resumed session would skip the verification of certificates, and members keep their
+//! connections open anyway.
+
+use std::fmt;
+use std::sync::Arc;
+
+use identity::{Clock, Member};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature};
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::time_provider::TimeProvider;
+use rustls::version::TLS13;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError, ServerConfig,
+    SignatureScheme,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use zeroize::Zeroizing;
+
+use crate::fingerprint::Fingerprint;
+use crate::issuer::unix_time;
+use crate::refusal::Refusal;
+use crate::trust::Trust;
+
+/// What one end shows of itself: its certificate and those above it, with the key.
+#[derive(Clone)]
+pub struct Credential {
+    chain: Vec<CertificateDer<'static>>,
+    key_pkcs8: Zeroizing<Vec<u8>>,
+}
+
+/// By what a client knows its host's CAs.
+#[derive(Clone, Debug)]
+pub enum HostTrust {
+    /// By their certificates.
+    Plant(Trust),
+    /// By the root's SHA-256 alone, as a newcomer and a device do; the host sends the certificates.
+    Root(Fingerprint),
+}
+
+/// The certificate and its key cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate and its key cannot be used for TLS")]
+pub struct TlsError(#[from] rustls::Error);
+
+impl Credential {
+    /// A credential of any kind: the own certificate first, then those above it, in DER; the key in PKCS#8 DER.
+    pub fn new(chain: Vec<Vec<u8>>, key_pkcs8: Zeroizing<Vec<u8>>) -> Self {
+        Self { chain: chain.into_iter().map(CertificateDer::from).collect(), key_pkcs8 }
+    }
+
+    /// A member's credential. Its chain goes up to the root, so that who knows only the root's
+    /// SHA-256 can verify it.
+    pub fn member(trust: &Trust, certificate: Vec<u8>, key_pkcs8: Zeroizing<Vec<u8>>) -> Self {
+        Self::new(vec![certificate, trust.plant().der().to_vec(), trust.root().der().to_vec()], key_pkcs8)
+    }
+
+    /// The own certificate, DER.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        self.chain.first().map(|certificate| certificate.as_ref())
+    }
+
+    fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key_pkcs8.to_vec()))
+    }
+}
+
+/// How a host answers: members and devices that `trust` covers, and peers without a certificate;
+/// any other certificate ends the handshake.
+pub fn server_config(
+    trust: Trust,
+    credential: &Credential,
+    clock: Arc<dyn Clock>,
+) -> Result<ServerConfig, TlsError> {
+    let provider = provider();
+    let verifier = PeerVerifier { trust, algorithms: provider.signature_verification_algorithms };
+    let mut config = ServerConfig::builder_with_details(provider, Arc::new(TlsClock(clock)))
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(Arc::new(verifier))
+        .with_single_cert(credential.chain.clone(), credential.key())?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// How a client asks the given host, and no other.
+pub fn client_config(
+    trust: HostTrust,
+    host: Member,
+    credential: Option<&Credential>,
+    clock: Arc<dyn Clock>,
+) -> Result<ClientConfig, TlsError> {
+    let provider = provider();
+    let verifier = HostVerifier { trust, host, algorithms: provider.signature_verification_algorithms };
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(TlsClock(clock)))
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match credential {
+        Some(credential) => builder.with_client_auth_cert(credential.chain.clone(), credential.key())?,
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.enable_sni = false;
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Ends sign with P-256 keys only.
+const SCHEMES: [SignatureScheme; 1] = [SignatureScheme::ECDSA_NISTP256_SHA256];
+
+#[derive(Debug)]
+struct PeerVerifier {
+    trust: Trust,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ClientCertVerifier for PeerVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        self.trust.verify_peer(end_entity, epoch_seconds(now)).map_err(tls_alert)?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(tls12_is_not_spoken())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        SCHEMES.to_vec()
+    }
+}
+
+#[derive(Debug)]
+struct HostVerifier {
+    trust: HostTrust,
+    host: Member,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl HostVerifier {
+    fn verify(&self, certificate: &[u8], above: &[CertificateDer<'_>], now: i64) -> Result<(), Refusal> {
+        let sent;
+        let trust = match &self.trust {
+            HostTrust::Plant(trust) => trust,
+            HostTrust::Root(pinned) => {
+                let [plant, root] = above else { return Err(Refusal::OtherRoot) };
+                if Fingerprint::of(root) != *pinned {
+                    return Err(Refusal::OtherRoot);
+                }
+                sent = Trust::new::<&[u8]>(root, plant, &[])?;
+                &sent
+            }
+        };
+        trust.verify_host(certificate, &self.host, now).map(drop)
+    }
+}
+
+impl ServerCertVerifier for HostVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.verify(end_entity, intermediates, epoch_seconds(now)).map_err(tls_alert)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(tls12_is_not_spoken())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        SCHEMES.to_vec()
+    }
+}
+
+/// Time for the TLS library from the clock given at the edge.
+struct TlsClock(Arc<dyn Clock>);
+
+impl TimeProvider for TlsClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(unix_time(self.0.epoch_seconds()))
+    }
+}
+
+impl fmt::Debug for TlsClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the given clock")
+    }
+}
+
+fn epoch_seconds(now: UnixTime) -> i64 {
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn tls12_is_not_spoken() -> rustls::Error {
+    rustls::Error::General("TLS 1.2 is not spoken here".into())
+}
+
+/// The alert that tells the peer most of what is wrong, with the refusal itself for our own log.
+fn tls_alert(refusal: Refusal) -> rustls::Error {
+    CertificateError::Other(OtherError(Arc::new(refusal))).into()
+}

@@ -10,13 +10,15 @@
 //! | allotment | gateway and authority | [`allotment`] |
 //! | issuing | gateway and authority | [`issue`] |
 //! | leasing | station and gateway | [`lease`] |
-//! | write results | device, station and gateway | [`result`] |
+//! | writing | station and device | [`device`] |
+//! | write results | station and gateway | [`result`] |
 //! | reports | gateway and authority | [`report`] |
 //! | figures of a factory | people and gateway | [`status`] |
 //! | refusals | all | [`problem`] |
 
 pub mod allotment;
 pub mod bytes;
+pub mod device;
 pub mod issue;
 pub mod join;
 pub mod lease;

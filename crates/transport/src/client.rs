@@ -1,0 +1,132 @@
+//! The asking end: one host, known by name, over a connection that stays open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cert::tls::{Credential, HostTrust, TlsError, client_config};
+use identity::{Clock, Member};
+use message::problem::Problem;
+use reqwest::{RequestBuilder, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Asks one host. Cheap to clone; clones share connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: Url,
+    timeout: Duration,
+}
+
+/// Why there is no client for a host.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address is not that of a host.
+    #[error("\"{0}\" is not an address such as https://authority.example:7443")]
+    Url(String),
+    /// The own credential cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The HTTP library cannot be set up.
+    #[error("the HTTP client cannot be set up")]
+    Http(#[source] reqwest::Error),
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The host answered with a problem.
+    #[error("the host refused: {0}")]
+    Refused(Problem),
+    /// The host was not reached, or the connection broke; whether it acted on the request is unknown.
+    #[error("the host cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// The host's answer cannot be understood.
+    #[error("the host's answer cannot be understood: {0}")]
+    Garbled(String),
+}
+
+/// How long to wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a call may take unless [`Client::with_timeout`] says otherwise.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Idle connections are closed on this side before the host's own limit closes them under a request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The most bytes of an answer: well above 1 000 packs.
+const ANSWER_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+
+impl Client {
+    /// A client of the `host` at `url` (`https://HOST:PORT`), which must prove to be that member.
+    /// Without a credential it is a newcomer, who can only join.
+    pub fn new(
+        trust: HostTrust,
+        credential: Option<&Credential>,
+        host: Member,
+        url: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ClientError> {
+        let parsed = Url::parse(url).ok().filter(|url| url.scheme() == "https" && url.has_host());
+        let url = parsed.ok_or_else(|| ClientError::Url(url.to_string()))?;
+        let tls = client_config(trust, host, credential, clock)?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .http1_only()
+            // A member speaks to its host itself; a proxy of the environment has no part in this.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(ClientError::Http)?;
+        Ok(Self { http, url, timeout: CALL_TIMEOUT })
+    }
+
+    /// The same client with another limit for each call, from connecting to the answer's last byte.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Posts a message and reads the answer.
+    pub async fn post_json<Request, Answer>(&self, path: &str, request: &Request) -> Result<Answer, CallError>
+    where
+        Request: Serialize + ?Sized,
+        Answer: DeserializeOwned,
+    {
+        self.call(self.http.post(self.at(path)).json(request)).await
+    }
+
+    /// Asks for what is at `path`.
+    pub async fn get_json<Answer: DeserializeOwned>(&self, path: &str) -> Result<Answer, CallError> {
+        self.call(self.http.get(self.at(path))).await
+    }
+
+    fn at(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url
+    }
+
+    async fn call<Answer: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Answer, CallError> {
+        let mut response = request.timeout(self.timeout).send().await.map_err(CallError::Unreachable)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(CallError::Unreachable)? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(CallError::Garbled(format!("it is longer than {ANSWER_BYTES_MAX} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let status = response.status();
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| CallError::Garbled(error.to_string()));
+        }
+        match serde_json::from_slice(&body) {
+            Ok(problem) => Err(CallError::Refused(problem)),
+            Err(_) => Err(CallError::Garbled(format!("status {status} without a problem"))),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Who sent a request, as its connection's handshake proved it.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use cert::{CertificateSerial, DeviceIdentity, MemberIdentity, PeerIdentity};
+use identity::{Member, MemberName, Role};
+use message::problem::{Problem, ProblemCode};
+
+use crate::problem::Refused;
+
+/// Who sent a request. An extension of every request that [`serve`](crate::serve) passes on, and an extractor.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Peer {
+    /// A member of the plant.
+    Member(MemberIdentity),
+    /// A device.
+    Device(DeviceIdentity),
+    /// Someone who showed no certificate.
+    Nobody,
+}
+
+/// Extracts the gateway that sent the request, and refuses everyone else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Gateway {
+    /// The gateway's name, which is that of its factory.
+    pub name: MemberName,
+    /// The serial number of its certificate.
+    pub certificate_serial: CertificateSerial,
+}
+
+/// Extracts the station that sent the request, and refuses everyone else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Station {
+    /// The factory it stands in.
+    pub factory: MemberName,
+    /// Its name there.
+    pub name: MemberName,
+    /// The serial number of its certificate.
+    pub certificate_serial: CertificateSerial,
+}
+
+/// Extracts the device that sent the request, and refuses everyone else. The role still compares it
+/// with its register ([`DeviceIdentity::check_registration`]).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Device(pub DeviceIdentity);
+
+impl From<PeerIdentity> for Peer {
+    fn from(identity: PeerIdentity) -> Self {
+        match identity {
+            PeerIdentity::Member(member) => Self::Member(member),
+            PeerIdentity::Device(device) => Self::Device(device),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().cloned().unwrap_or(Self::Nobody))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Gateway {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match peer(parts, state).await {
+            Peer::Member(MemberIdentity { member, certificate_serial }) if member.role() == Role::Gateway => {
+                Ok(Self { name: member.name().clone(), certificate_serial })
+            }
+            other => Err(not_allowed(&other, "a gateway")),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Station {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let peer = peer(parts, state).await;
+        match &peer {
+            Peer::Member(MemberIdentity { member, certificate_serial }) => match station_of(member) {
+                Some((factory, name)) => {
+                    Ok(Self { factory, name, certificate_serial: certificate_serial.clone() })
+                }
+                None => Err(not_allowed(&peer, "a station")),
+            },
+            _ => Err(not_allowed(&peer, "a station")),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Device {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match peer(parts, state).await {
+            Peer::Device(device) => Ok(Self(device)),
+            other => Err(not_allowed(&other, "a device")),
+        }
+    }
+}
+
+async fn peer<S: Sync>(parts: &mut Parts, state: &S) -> Peer {
+    match Peer::from_request_parts(parts, state).await {
+        Ok(peer) => peer,
+        Err(never) => match never {},
+    }
+}
+
+fn station_of(member: &Member) -> Option<(MemberName, MemberName)> {
+    let factory = member.factory().filter(|_| member.role() == Role::Station)?;
+    Some((factory.clone(), member.name().clone()))
+}
+
+fn not_allowed(peer: &Peer, wanted: &str) -> Refused {
+    let (code, who) = match peer {
+        Peer::Member(identity) => (ProblemCode::NotAllowed, identity.member.to_string()),
+        Peer::Device(device) => (ProblemCode::NotAllowed, format!("device {}", device.number)),
+        Peer::Nobody => (ProblemCode::NotAuthenticated, "a peer without certificate".to_string()),
+    };
+    Refused(Problem::new(code, format!("this is for {wanted} only, and {who} asked")))
+}

@@ -1,0 +1,247 @@
+//! The accept loop: many connections, each within its limits, so that no peer can disturb another.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Request, Response, Uri};
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use message::problem::ProblemCode;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use crate::host_tls::{ConnectionTls, HostTls};
+use crate::peer::Peer;
+use crate::problem::Refused;
+
+/// What a host grants a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Connections at a time. Further ones wait to be accepted.
+    pub connections_max: usize,
+    /// Connections at a time from one address. Further ones are closed.
+    pub connections_per_address_max: usize,
+    /// From accepting a connection to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// From readiness for a request to the end of its header; so also how long a connection may idle.
+    pub header: Duration,
+    /// From the end of a request's header to the answer; the body arrives within it.
+    pub request: Duration,
+    /// How long a peer may leave an answer unread.
+    pub stall: Duration,
+    /// Bytes in a header.
+    pub header_bytes_max: usize,
+    /// Bytes in a body, on routes that set no `DefaultBodyLimit` of their own.
+    pub body_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1_024,
+            connections_per_address_max: 256,
+            handshake: Duration::from_secs(10),
+            header: Duration::from_secs(30),
+            request: Duration::from_secs(60),
+            stall: Duration::from_secs(30),
+            header_bytes_max: 16 * 1_024,
+            body_bytes_max: 2 * 1_024 * 1_024,
+        }
+    }
+}
+
+/// Serves the router until `shutdown` completes; then takes no more connections, lets requests
+/// under way finish within the request limit, and returns.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Arc<HostTls>,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let router = with_problems(router, limits);
+    let permits = Arc::new(Semaphore::new(limits.connections_max));
+    let addresses = Arc::new(Addresses::new(limits.connections_per_address_max));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        let (stream, address, permit) = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &permits) => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        let Some(place) = addresses.place(address.ip()) else {
+            tracing::warn!(%address, "too many connections from one address");
+            continue;
+        };
+        let (tls, router, watcher) = (tls.for_connection(), router.clone(), graceful.watcher());
+        connections.spawn(async move {
+            let _held = (permit, place);
+            let Some((stream, peer)) = handshake(stream, address, tls, limits).await else { return };
+            let service =
+                service_fn(move |request| answer(router.clone(), peer.clone(), request, limits.request));
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits.header)
+                .max_buf_size(limits.header_bytes_max)
+                .serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = watcher.watch(connection).await {
+                tracing::debug!(%address, %error, "connection ended");
+            }
+        });
+    }
+    drop(listener);
+    if timeout(limits.request, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still under way when their time ran out");
+    }
+}
+
+type TlsStream = tokio_rustls::server::TlsStream<Pin<Box<TimeoutStream<TcpStream>>>>;
+
+/// One more connection, as soon as there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    let permit = Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => return (stream, address, permit),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                // Most likely out of file descriptors, which come back as connections end.
+                tracing::error!(%error, "cannot accept connections");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+async fn handshake(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: ConnectionTls,
+    limits: Limits,
+) -> Option<(TlsStream, Peer)> {
+    // Answers are written at once; waiting to fill a packet would only delay them.
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.stall));
+    let stream =
+        match timeout(limits.handshake, TlsAcceptor::from(tls.config()).accept(Box::pin(stream))).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::info!(%address, %error, "handshake refused");
+                return None;
+            }
+            Err(_) => {
+                tracing::info!(%address, "handshake not finished in time");
+                return None;
+            }
+        };
+    match tls.peer(stream.get_ref().1.peer_certificates()) {
+        Ok(peer) => Some((stream, peer)),
+        Err(refusal) => {
+            tracing::info!(%address, %refusal, "peer refused");
+            None
+        }
+    }
+}
+
+/// The role's router with problems for all that it does not answer itself.
+fn with_problems(router: Router, limits: Limits) -> Router {
+    router
+        .method_not_allowed_fallback(async |method: Method, uri: Uri| {
+            let detail = format!("{} does not take {method}", uri.path());
+            Refused::new(ProblemCode::MethodNotAllowed, detail)
+        })
+        .fallback(async |uri: Uri| {
+            Refused::new(ProblemCode::NotFound, format!("there is nothing at {}", uri.path()))
+        })
+        .layer(DefaultBodyLimit::max(limits.body_bytes_max))
+}
+
+async fn answer(
+    router: Router,
+    peer: Peer,
+    request: Request<Incoming>,
+    limit: Duration,
+) -> Result<Response<Body>, std::convert::Infallible> {
+    let mut request = request.map(Body::new);
+    if peer == Peer::Nobody && !is_open_to_all(&request) {
+        let detail = "only joining is possible without a certificate";
+        return Ok(Refused::new(ProblemCode::NotAuthenticated, detail).into_response());
+    }
+    request.extensions_mut().insert(peer);
+    match timeout(limit, router.oneshot(request)).await {
+        Ok(response) => response,
+        Err(_) => Ok(Refused::new(ProblemCode::Busy, "the request took longer than it may").into_response()),
+    }
+}
+
+/// The one request that a peer without a certificate may make.
+fn is_open_to_all(request: &Request<Body>) -> bool {
+    request.method() == Method::POST && request.uri().path() == "/v1/join"
+}
+
+/// How many connections each address has.
+struct Addresses {
+    each_max: usize,
+    open: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Addresses {
+    fn new(each_max: usize) -> Self {
+        Self { each_max, open: Mutex::default() }
+    }
+
+    /// A place for one more connection of this address, given back on drop, if it has one left.
+    fn place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= self.each_max {
+            return None;
+        }
+        *count += 1;
+        Some(Place { addresses: Arc::clone(self), address })
+    }
+}
+
+struct Place {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.addresses.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
+}

@@ -273,3 +273,120 @@ fn hash(entry: &Entry) -> Vec<u8> {
     }
     context.finish().as_ref().to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestDatabase, on_both};
+    use crate::{Schema, Store};
+
+    const ENTRIES: i64 = 12;
+
+    async fn log_of(database: &TestDatabase) -> Store {
+        let store = Store::open(&database.url, Schema::Authority).await.unwrap();
+        for n in 1..=ENTRIES {
+            let done: Result<(), StoreError> = store
+                .write(move |transaction| {
+                    Box::pin(async move { append(transaction, n, "tester", "count", &[n]).await })
+                })
+                .await;
+            done.unwrap();
+        }
+        store
+    }
+
+    async fn tamper(store: &Store, statement: &'static str, sequence: i64) {
+        let done: Result<u64, StoreError> = store
+            .write(move |transaction| Box::pin(async move { execute!(transaction, statement, sequence) }))
+            .await;
+        done.unwrap();
+    }
+
+    async fn is_whole(store: &Store) -> bool {
+        match verify(&mut store.read().await.unwrap()).await {
+            Ok(_) => true,
+            Err(AuditError::Tampered { .. }) => false,
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_edit_cut_and_swap_is_found() {
+        // Each tampering with its undoing, so that one log serves for all.
+        const TAMPERINGS: [(&str, &str); 6] = [
+            (
+                "UPDATE audit SET time = time + 1 WHERE sequence = $1",
+                "UPDATE audit SET time = time - 1 WHERE sequence = $1",
+            ),
+            (
+                "UPDATE audit SET actor = 'x' || actor WHERE sequence = $1",
+                "UPDATE audit SET actor = 'tester' WHERE sequence = $1",
+            ),
+            (
+                "UPDATE audit SET action = 'x' WHERE sequence = $1",
+                "UPDATE audit SET action = 'count' WHERE sequence = $1",
+            ),
+            (
+                "UPDATE audit SET body = body || ' ' WHERE sequence = $1",
+                "UPDATE audit SET body = substr(body, 1, length(body) - 1) WHERE sequence = $1",
+            ),
+            // Cut: the entry is gone from the log, and comes back.
+            (
+                "UPDATE audit SET sequence = -sequence WHERE sequence = $1",
+                "UPDATE audit SET sequence = -sequence WHERE sequence = -$1",
+            ),
+            // Swapped with the next one, or moved behind the end.
+            (
+                "UPDATE audit SET sequence = CASE sequence WHEN $1 THEN 1000 + $1 + 1 ELSE 1000 + $1 END WHERE sequence IN ($1, $1 + 1)",
+                "UPDATE audit SET sequence = CASE sequence WHEN 1000 + $1 + 1 THEN $1 ELSE $1 + 1 END WHERE sequence IN (1000 + $1, 1000 + $1 + 1)",
+            ),
+        ];
+        on_both(async |database| {
+            let store = log_of(&database).await;
+            assert!(is_whole(&store).await);
+            for (change, undo) in TAMPERINGS {
+                for sequence in 1..=ENTRIES {
+                    tamper(&store, change, sequence).await;
+                    assert!(!is_whole(&store).await, "{change} at {sequence}");
+                    tamper(&store, undo, sequence).await;
+                    assert!(is_whole(&store).await, "{undo} at {sequence}");
+                }
+            }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_export_is_checked_without_the_store() {
+        on_both(async |database| {
+            let store = log_of(&database).await;
+            let mut file = Vec::new();
+            let head = export(&mut store.read().await.unwrap(), &mut file).await.unwrap();
+            assert_eq!(verify_export(&file[..], Some(&head)).unwrap(), head);
+            assert_eq!(head, verify(&mut store.read().await.unwrap()).await.unwrap());
+
+            let lines: Vec<&[u8]> = file.split_inclusive(|byte| *byte == b'\n').collect();
+            for cut in 0..lines.len() {
+                let rest: Vec<u8> = lines
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, _)| *n != cut)
+                    .flat_map(|(_, line)| *line)
+                    .copied()
+                    .collect();
+                assert!(verify_export(&rest[..], Some(&head)).is_err(), "entry {} cut", cut + 1);
+            }
+            for swapped in 1..lines.len() {
+                let mut lines = lines.clone();
+                lines.swap(swapped - 1, swapped);
+                assert!(verify_export(&lines.concat()[..], None).is_err(), "entry {swapped} swapped");
+            }
+            for position in 0..file.len() {
+                let mut edited = file.clone();
+                edited[position] = if edited[position] == b'1' { b'2' } else { b'1' };
+                assert!(verify_export(&edited[..], Some(&head)).is_err(), "byte {position} edited");
+            }
+        })
+        .await;
+    }
+}

@@ -215,3 +215,116 @@ fn without_password(url: &str) -> String {
         None => url.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::testing::{TestDatabase, on_both};
+
+    async fn note(store: &Store, action: &'static str) -> Result<(), StoreError> {
+        store.write(move |transaction| Box::pin(audit::append(transaction, 1, "tester", action, &()))).await
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_read_back_after_reopening() {
+        on_both(async |database| {
+            let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+            note(&store, "first").await.unwrap();
+            store.close().await;
+            assert!(matches!(note(&store, "late").await, Err(StoreError::Closed)));
+
+            let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+            assert_eq!(audit::head(&mut store.read().await.unwrap()).await.unwrap().sequence, 1);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_does_not_see_what_comes_after_it() {
+        on_both(async |database| {
+            let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+            note(&store, "before").await.unwrap();
+            let mut snapshot = store.read().await.unwrap();
+            assert_eq!(audit::head(&mut snapshot).await.unwrap().sequence, 1);
+            note(&store, "after").await.unwrap();
+            assert_eq!(audit::head(&mut snapshot).await.unwrap().sequence, 1);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_url_that_names_no_store_is_refused_without_showing_its_password() {
+        for url in ["", "sqlite", "sqlite:", "mysql://u:secret@h/d", "postgres://u:secret@h:port/d"] {
+            let error = Store::open(url, Schema::Gateway).await.err().unwrap();
+            assert!(matches!(error, StoreError::UnknownUrl { .. }), "{url}: {error:?}");
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_absent_server_and_an_unusable_path_are_unreachable() {
+        for url in ["postgres://u:secret@127.0.0.1:1/d", "sqlite:/dev/null/store.sqlite"] {
+            let error = Store::open(url, Schema::Gateway).await.err().unwrap();
+            assert!(matches!(error, StoreError::Unreachable { .. }), "{url}: {error:?}");
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_database_is_damaged() {
+        let database = TestDatabase::sqlite();
+        let path = database.directory.path().join("store.sqlite");
+        fs::write(&path, "not a database, but long enough to be looked at as one".repeat(99)).unwrap();
+        let error = Store::open(&database.url, Schema::Gateway).await.err().unwrap();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn another_roles_store_and_a_newer_store_are_refused() {
+        on_both(async |database| {
+            let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+            store.close().await;
+            let error = Store::open(&database.url, Schema::Authority).await.err().unwrap();
+            assert!(matches!(error, StoreError::ForeignSchema | StoreError::NewerSchema), "{error:?}");
+
+            let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+            let newer = "UPDATE _sqlx_migrations SET version = version + 100";
+            store
+                .write(move |transaction| Box::pin(async move { execute!(transaction, newer) }))
+                .await
+                .unwrap();
+            store.close().await;
+            let error = Store::open(&database.url, Schema::Gateway).await.err().unwrap();
+            assert!(matches!(error, StoreError::NewerSchema), "{error:?}");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_file_that_another_process_keeps_locked_is_named_as_such() {
+        let database = TestDatabase::sqlite();
+        let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+        let other = Store::open(&database.url, Schema::Gateway).await.unwrap();
+        let holding = Transaction::begin(&other.pool).await.unwrap();
+        assert!(matches!(note(&store, "too early").await, Err(StoreError::Locked)));
+        drop(holding);
+        note(&store, "later").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nobody_else_may_read_the_files() {
+        let database = TestDatabase::sqlite();
+        let directory = database.directory.path().join("data");
+        let url = format!("sqlite:{}", directory.join("store.sqlite").display());
+        let store = Store::open(&url, Schema::Gateway).await.unwrap();
+        note(&store, "something").await.unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&directory), 0o700);
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+        }
+    }
+}

@@ -220,3 +220,121 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::testing::TestDatabase;
+    use crate::{Schema, Store};
+
+    struct Place {
+        database: TestDatabase,
+        store: Store,
+    }
+
+    impl Place {
+        async fn new() -> Self {
+            let database = TestDatabase::sqlite();
+            let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+            Vault::create(&store, passphrase()).await.unwrap();
+            Self { database, store }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.database.directory.path().join("keys")
+        }
+
+        async fn open(&self, named: &[Slot]) -> Result<KeyRing, KeyRingError> {
+            let vault = Vault::unlock(&self.store, passphrase()).await?;
+            KeyRing::open(&self.path(), vault, &named.iter().copied().collect())
+        }
+    }
+
+    fn passphrase() -> Secret {
+        Secret::new(b"correct horse battery staple".to_vec())
+    }
+
+    fn secrets(range: std::ops::Range<u32>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        range.map(|n| (format!("context {n}").into_bytes(), format!("secret {n}").into_bytes())).collect()
+    }
+
+    async fn seal(ring: &KeyRing, secrets: &[(Vec<u8>, Vec<u8>)]) -> Vec<(Slot, Vec<u8>)> {
+        let borrowed: Vec<(&[u8], &[u8])> =
+            secrets.iter().map(|(context, secret)| (context.as_slice(), secret.as_slice())).collect();
+        ring.seal(&borrowed).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_erased_slot_keeps_no_byte_of_its_key() {
+        let place = Place::new().await;
+        let ring = place.open(&[]).await.unwrap();
+        let sealed = seal(&ring, &secrets(0..5)).await;
+        let before = std::fs::read(place.path()).unwrap();
+        ring.erase(&[1, 3]).await.unwrap();
+        let after = std::fs::read(place.path()).unwrap();
+        for (slot, ciphertext) in &sealed {
+            let context = format!("context {slot}").into_bytes();
+            let bytes = *slot as usize * SLOT_BYTES..(*slot as usize + 1) * SLOT_BYTES;
+            if [1, 3].contains(slot) {
+                assert_eq!(after[bytes], ERASED);
+                let opened = ring.open_sealed(*slot, &context, ciphertext);
+                assert!(matches!(opened, Err(KeyRingError::Erased { .. })));
+            } else {
+                assert_eq!(after[bytes.clone()], before[bytes]);
+                let opened = ring.open_sealed(*slot, &context, ciphertext).unwrap();
+                assert_eq!(opened.expose(), format!("secret {slot}").into_bytes());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn opening_erases_what_no_row_names_and_keeps_the_rest() {
+        let place = Place::new().await;
+        let ring = place.open(&[]).await.unwrap();
+        let sealed = seal(&ring, &secrets(0..4)).await;
+        drop(ring);
+        let ring = place.open(&[0, 2]).await.unwrap();
+        for (slot, ciphertext) in &sealed {
+            let opened = ring.open_sealed(*slot, format!("context {slot}").as_bytes(), ciphertext);
+            assert_eq!(opened.is_ok(), [0, 2].contains(slot), "slot {slot}");
+        }
+        let slots: Vec<Slot> = seal(&ring, &secrets(4..7)).await.into_iter().map(|(slot, _)| slot).collect();
+        assert_eq!(slots, [1, 3, 4], "free slots are used before the file grows");
+    }
+
+    #[tokio::test]
+    async fn an_erased_slot_is_used_again_only_after_its_release() {
+        let place = Place::new().await;
+        let ring = place.open(&[]).await.unwrap();
+        seal(&ring, &secrets(0..2)).await;
+        ring.erase(&[0]).await.unwrap();
+        assert_eq!(seal(&ring, &secrets(2..3)).await[0].0, 2);
+        ring.release(&[0]);
+        assert_eq!(seal(&ring, &secrets(3..4)).await[0].0, 0);
+    }
+
+    #[tokio::test]
+    async fn a_ring_is_private_and_opened_by_one_process() {
+        let place = Place::new().await;
+        let ring = place.open(&[]).await.unwrap();
+        let mode = std::fs::metadata(place.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(matches!(place.open(&[]).await, Err(KeyRingError::InUse { .. })));
+        drop(ring);
+        assert!(place.open(&[]).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn keys_do_not_open_in_another_slot() {
+        let place = Place::new().await;
+        let ring = place.open(&[]).await.unwrap();
+        let sealed = seal(&ring, &secrets(0..2)).await;
+        let mut bytes = std::fs::read(place.path()).unwrap();
+        bytes.rotate_left(SLOT_BYTES);
+        std::fs::write(place.path(), bytes).unwrap();
+        assert!(ring.open_sealed(0, b"context 1", &sealed[1].1).is_err());
+        assert!(ring.open_sealed(0, b"context 0", &sealed[0].1).is_err());
+    }
+}

@@ -15,9 +15,11 @@ pub enum Schema {
 /// A name and its SQL. The place in the list is the version, so lists only ever grow at their end.
 type Step = (&'static str, &'static str);
 
-const AUTHORITY: &[Step] = &[("audit and vault", include_str!("../migrations/core/audit_and_vault.sql"))];
+const AUDIT_AND_VAULT: Step = ("audit and vault", include_str!("../migrations/core/audit_and_vault.sql"));
 
-const GATEWAY: &[Step] = &[("audit and vault", include_str!("../migrations/core/audit_and_vault.sql"))];
+const AUTHORITY: &[Step] = &[AUDIT_AND_VAULT];
+
+const GATEWAY: &[Step] = &[AUDIT_AND_VAULT, ("gateway", include_str!("../migrations/gateway/gateway.sql"))];
 
 impl Schema {
     pub(crate) fn migrator(self) -> Migrator {

@@ -249,3 +249,62 @@ async fn find(snapshot: &mut Snapshot) -> Result<Option<(Cost, Vec<u8>)>, StoreE
     };
     Ok(Some((cost, row.check_sealed)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Schema;
+    use crate::testing::on_both;
+
+    fn passphrase() -> Secret {
+        Secret::new(b"correct horse battery staple".to_vec())
+    }
+
+    #[tokio::test]
+    async fn only_the_passphrase_that_made_it_opens_a_vault() {
+        on_both(async |database| {
+            let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+            assert!(matches!(Vault::unlock(&store, passphrase()).await, Err(VaultError::Missing)));
+            let short = Secret::new(b"short".to_vec());
+            assert!(matches!(Vault::create(&store, short).await, Err(VaultError::UnsuitablePassphrase)));
+
+            let vault = Vault::create(&store, passphrase()).await.unwrap();
+            assert!(matches!(Vault::create(&store, passphrase()).await, Err(VaultError::Exists)));
+            let sealed = vault.seal(b"what", b"secret").unwrap();
+            let again = Vault::unlock(&store, passphrase()).await.unwrap();
+            assert_eq!(again.open(b"what", &sealed).unwrap().expose(), b"secret");
+            let wrong = Secret::new(b"correct horse battery stapler".to_vec());
+            assert!(matches!(Vault::unlock(&store, wrong).await, Err(VaultError::WrongPassphrase)));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_was_changed_or_sealed_for_something_else_does_not_open() {
+        let database = crate::testing::TestDatabase::sqlite();
+        let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+        let vault = Vault::create(&store, passphrase()).await.unwrap();
+        let sealed = vault.seal(b"this", b"secret").unwrap();
+        assert_ne!(vault.seal(b"this", b"secret").unwrap(), sealed, "a nonce is never used twice");
+        assert!(matches!(vault.open(b"that", &sealed), Err(VaultError::NotSealedHere)));
+        for position in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[position] ^= 1;
+            assert!(vault.open(b"this", &changed).is_err(), "byte {position}");
+            assert!(vault.open(b"this", &sealed[..position]).is_err(), "cut at {position}");
+        }
+    }
+
+    #[test]
+    fn an_unlock_file_is_trimmed_and_long_enough() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let path = directory.path().join("unlock");
+        assert!(matches!(read_unlock_file(&path), Err(VaultError::UnlockFile { .. })));
+        fs::write(&path, "correct horse battery staple\n").unwrap();
+        assert_eq!(read_unlock_file(&path).unwrap().expose(), passphrase().expose());
+        for unsuitable in ["   short        \n".to_owned(), "x".repeat(5_000)] {
+            fs::write(&path, unsuitable).unwrap();
+            assert!(matches!(read_unlock_file(&path), Err(VaultError::UnsuitablePassphrase)));
+        }
+    }
+}

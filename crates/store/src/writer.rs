@@ -136,3 +136,132 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    use futures_util::future::join_all;
+
+    use crate::testing::on_both;
+    use crate::{Schema, Store, StoreError, audit};
+
+    /// The unit of work number `n`: it writes, and then fails, panics or succeeds by its number.
+    async fn unit(store: &Store, n: usize) -> Result<usize, StoreError> {
+        store
+            .write(move |transaction| {
+                Box::pin(async move {
+                    audit::append(transaction, n as i64, "tester", "unit", &n).await?;
+                    match n % 5 {
+                        1 => Err(StoreError::Corrupt { what: "this unit, on purpose" }),
+                        2 => panic!("unit {n} panics on purpose"),
+                        3 => {
+                            execute!(transaction, "INSERT INTO audit (sequence) VALUES (1)")?;
+                            Ok(n)
+                        }
+                        _ => Ok(n),
+                    }
+                })
+            })
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_failing_unit_does_not_disturb_the_others_of_its_group() {
+        on_both(async |database| {
+            let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+            let results = join_all((0..200).map(|n| unit(&store, n))).await;
+            for (n, result) in results.iter().enumerate() {
+                match n % 5 {
+                    1 => assert!(matches!(result, Err(StoreError::Corrupt { .. })), "{n}: {result:?}"),
+                    2 => assert!(matches!(result, Err(StoreError::Panicked(_))), "{n}: {result:?}"),
+                    3 => assert!(result.is_err(), "{n}: {result:?}"),
+                    _ => assert_eq!(*result.as_ref().unwrap(), n),
+                }
+            }
+            let mut snapshot = store.read().await.unwrap();
+            assert_eq!(audit::verify(&mut snapshot).await.unwrap().sequence, 80);
+            let times: Vec<(i64,)> = fetch_all!(snapshot, "SELECT time FROM audit ORDER BY time").unwrap();
+            let good: Vec<(i64,)> = (0..200).filter(|n| matches!(n % 5, 0 | 4)).map(|n| (n,)).collect();
+            assert_eq!(times, good);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn work_once_begun_is_finished_when_its_caller_goes_away() {
+        on_both(async |database| {
+            let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+            let work = tokio::time::timeout(std::time::Duration::ZERO, unit(&store, 0));
+            assert!(work.await.is_err(), "the caller left before the commit");
+            unit(&store, 5).await.unwrap();
+            assert_eq!(audit::head(&mut store.read().await.unwrap()).await.unwrap().sequence, 2);
+        })
+        .await;
+    }
+
+    const CHILD_URL: &str = "TOUCHMARK_TEST_WRITER_URL";
+
+    /// The child of the next test: writes from many tasks and prints each number once acknowledged.
+    #[tokio::test]
+    async fn acknowledging_child() {
+        let Ok(url) = std::env::var(CHILD_URL) else { return };
+        let store = Store::open(&url, Schema::Gateway).await.unwrap();
+        let tasks = (0..20).map(|task| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for round in 0.. {
+                    let n: i64 = task * 1_000_000 + round;
+                    let done: Result<(), StoreError> = store
+                        .write(move |transaction| {
+                            Box::pin(async move { audit::append(transaction, n, "child", "write", &n).await })
+                        })
+                        .await;
+                    done.unwrap();
+                    use std::io::Write;
+                    writeln!(std::io::stdout(), "acknowledged {n}").unwrap();
+                }
+            })
+        });
+        join_all(tasks).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_acknowledged_survives_a_kill() {
+        on_both(async |database| {
+            for kill_after in [1, 100, 1_000] {
+                let mut child = Command::new(std::env::current_exe().unwrap())
+                    .args(["--exact", "writer::tests::acknowledging_child", "--nocapture"])
+                    .env(CHILD_URL, &database.url)
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .unwrap();
+                let mut acknowledged = Vec::new();
+                for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+                    let line = line.unwrap();
+                    if let Some(n) = line.strip_prefix("acknowledged ") {
+                        acknowledged.extend(n.parse::<i64>());
+                    }
+                    if acknowledged.len() == kill_after {
+                        child.kill().unwrap();
+                    }
+                }
+                child.wait().unwrap();
+                assert!(acknowledged.len() >= kill_after);
+
+                let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+                let mut snapshot = store.read().await.unwrap();
+                audit::verify(&mut snapshot).await.unwrap();
+                let rows: Vec<(i64,)> = fetch_all!(snapshot, "SELECT time FROM audit").unwrap();
+                let stored: std::collections::BTreeSet<i64> = rows.into_iter().map(|(n,)| n).collect();
+                for n in acknowledged {
+                    assert!(stored.contains(&n), "{n} was acknowledged and is gone");
+                }
+                drop(snapshot);
+                store.close().await;
+            }
+        })
+        .await;
+    }
+}

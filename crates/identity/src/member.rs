@@ -1,4 +1,5 @@
-//! Who takes part in the chain besides devices: an authority, its gateways, their stations.
+//! Who takes part in the chain besides devices: an authority, its gateways, their stations; and for
+//! authentication the authenticators and the services that trust them.
 
 use core::fmt;
 use core::str::FromStr;
@@ -16,15 +17,24 @@ pub enum Role {
     Gateway,
     /// Writes devices on the line.
     Station,
+    /// Authenticates devices that hold a symmetric credential.
+    Authenticator,
+    /// Serves devices that an authenticator vouches for.
+    Service,
 }
 
 impl Role {
+    const ALL: [Self; 5] =
+        [Self::Authority, Self::Gateway, Self::Station, Self::Authenticator, Self::Service];
+
     /// The role's name: `gateway`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Authority => "authority",
             Self::Gateway => "gateway",
             Self::Station => "station",
+            Self::Authenticator => "authenticator",
+            Self::Service => "service",
         }
     }
 }
@@ -54,6 +64,10 @@ pub struct Member {
 }
 
 impl Member {
+    /// The most characters a member's URN has.
+    pub const LENGTH_MAX: usize =
+        URN_PREFIX.len() + ROLE_LENGTH_MAX + 1 + MemberName::LENGTH_MAX + 1 + MemberName::LENGTH_MAX;
+
     /// The authority of this name.
     pub fn authority(name: MemberName) -> Self {
         Self { role: Role::Authority, factory: None, name }
@@ -69,6 +83,16 @@ impl Member {
         Self { role: Role::Station, factory: Some(factory), name }
     }
 
+    /// The authenticator of this name.
+    pub fn authenticator(name: MemberName) -> Self {
+        Self { role: Role::Authenticator, factory: None, name }
+    }
+
+    /// The service of this name.
+    pub fn service(name: MemberName) -> Self {
+        Self { role: Role::Service, factory: None, name }
+    }
+
     /// The member's role.
     pub fn role(&self) -> Role {
         self.role
@@ -79,17 +103,25 @@ impl Member {
         &self.name
     }
 
-    /// The factory the member belongs to; none for an authority.
+    /// The factory the member belongs to; only gateways and stations belong to one.
     pub fn factory(&self) -> Option<&MemberName> {
         match self.role {
-            Role::Authority => None,
             Role::Gateway => Some(&self.name),
             Role::Station => self.factory.as_ref(),
+            Role::Authority | Role::Authenticator | Role::Service => None,
         }
+    }
+
+    /// The URN, without allocating.
+    pub fn text(&self) -> String<{ Member::LENGTH_MAX }> {
+        let mut text = String::new();
+        fmt::Write::write_fmt(&mut text, format_args!("{self}")).expect("the longest URN fits");
+        text
     }
 }
 
 const URN_PREFIX: &str = "urn:touchmark:";
+const ROLE_LENGTH_MAX: usize = "authenticator".len();
 
 /// The text is not a member name or member URN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,10 +139,7 @@ impl FromStr for Role {
     type Err = ParseMemberError;
 
     fn from_str(text: &str) -> Result<Self, ParseMemberError> {
-        [Self::Authority, Self::Gateway, Self::Station]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(ParseMemberError)
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(ParseMemberError)
     }
 }
 
@@ -138,6 +167,8 @@ impl FromStr for Member {
             (Role::Authority, None, None) => Ok(Self::authority(first)),
             (Role::Gateway, None, None) => Ok(Self::gateway(first)),
             (Role::Station, Some(name), None) => Ok(Self::station(first, name)),
+            (Role::Authenticator, None, None) => Ok(Self::authenticator(first)),
+            (Role::Service, None, None) => Ok(Self::service(first)),
             _ => Err(ParseMemberError),
         }
     }
@@ -165,7 +196,7 @@ impl fmt::Display for Member {
     }
 }
 
-serde_as_text!(Role, "authority, gateway or station");
+serde_as_text!(Role, "authority, gateway, station, authenticator or service");
 serde_as_text!(MemberName, "a name of 1 to 32 small letters, digits and inner hyphens");
 serde_as_text!(Member, "a member such as urn:touchmark:gateway:osaka");
 
@@ -182,9 +213,21 @@ mod tests {
             "urn:touchmark:authority:head-office",
             "urn:touchmark:gateway:osaka",
             "urn:touchmark:station:osaka:line-1",
+            "urn:touchmark:authenticator:europe",
+            "urn:touchmark:service:supplies",
         ] {
             assert_eq!(urn.parse::<Member>().unwrap().to_string(), urn);
         }
+    }
+
+    #[test]
+    fn the_longest_member_has_a_text() {
+        let name: MemberName =
+            core::str::from_utf8(&[b'a'; MemberName::LENGTH_MAX]).unwrap().parse().unwrap();
+        let longest = Member::station(name.clone(), name.clone());
+        assert_eq!(longest.text().parse(), Ok(longest));
+        let authenticator = Member::authenticator(name);
+        assert_eq!(authenticator.text().parse(), Ok(authenticator));
     }
 
     #[test]
@@ -197,6 +240,8 @@ mod tests {
             "urn:touchmark:station:osaka",
             "urn:touchmark:station:osaka:line-1:more",
             "urn:touchmark:device:osaka",
+            "urn:touchmark:authenticator:europe:one",
+            "urn:touchmark:service:supplies:one",
             "urn:touchmark:gateway:Osaka",
             "urn:touchmark:gateway:-osaka",
         ] {

@@ -8,8 +8,9 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The drawing of ARCHITECTURE.md: which of our crates each crate may depend on.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("identity", &[]),
+    ("auth", &["identity"]),
     ("device", &["identity"]),
     ("message", &["identity"]),
     ("cert", &["identity"]),
@@ -23,6 +24,7 @@ const EDGES: [(&str, &[&str]); 11] = [
         "touchmark",
         &[
             "identity",
+            "auth",
             "device",
             "message",
             "cert",
@@ -36,7 +38,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ),
 ];
 
-const CHIP_CRATES: [&str; 2] = ["identity", "device"];
+const CHIP_CRATES: [&str; 3] = ["identity", "auth", "device"];
 
 const LICENCES: [&str; 14] = [
     "0BSD",

@@ -1,10 +1,11 @@
 //! Every message reads back as it was written, and its document is one that the schema describes.
 
+use identity::line::{Refusal, Session};
 use identity::{CredentialState, DeviceNumber, HardwareUid, ProductCode, Serial};
 use message::bytes::{Bytes, SecretBytes};
 use message::device::{
     CertificateReceptionResponse, DeviceIdentification, DeviceIdentificationRequest, DeviceWriteResult,
-    DeviceWriteResultResponse, PackTransmission, SessionId,
+    DeviceWriteResultResponse, PackTransmission,
 };
 use message::issue::{
     CertificatePack, CertificateTransmission, CertificateTransmissionRequest, NumberedPack,
@@ -60,16 +61,25 @@ fn reason() -> impl Strategy<Value = String> {
     "[!-~äß中😀]([ -~äß中😀]{0,40}[!-~äß中😀])?"
 }
 
-fn outcome() -> impl Strategy<Value = WriteOutcome> {
-    let proof = (hardware_uid(), bytes(), bytes(), bytes()).prop_map(
-        |(hardware_uid, challenge, pack_digest, signature)| {
-            let proof = Proof { hardware_uid, challenge, pack_digest, signature };
-            WriteOutcome::Ok { proof }
+fn proof() -> impl Strategy<Value = Proof> {
+    (hardware_uid(), bytes(), bytes(), bytes()).prop_map(
+        |(hardware_uid, challenge, pack_digest, signature)| Proof {
+            hardware_uid,
+            challenge,
+            pack_digest,
+            signature,
         },
-    );
+    )
+}
+
+fn refusal() -> impl Strategy<Value = Refusal> {
+    proptest::sample::select(&Refusal::ALL)
+}
+
+fn outcome() -> impl Strategy<Value = WriteOutcome> {
     let no_good =
         (reason(), any::<bool>()).prop_map(|(reason, untouched)| WriteOutcome::NoGood { reason, untouched });
-    prop_oneof![proof, no_good]
+    prop_oneof![proof().prop_map(|proof| WriteOutcome::Ok { proof }), no_good]
 }
 
 proptest! {
@@ -116,7 +126,7 @@ proptest! {
         session in any::<[u8; 16]>(), product in product(), hardware_uid in hardware_uid(),
         holding in proptest::option::of(device_number()), confirmed in any::<bool>(),
     ) {
-        let session = SessionId::new(session);
+        let session = Session::new(session);
         round_trip(DeviceIdentification { session, product, hardware_uid, holding, confirmed });
     }
 
@@ -125,20 +135,16 @@ proptest! {
         session in any::<[u8; 16]>(), challenge in bytes(), device_number in device_number(), parts in pack_parts(),
     ) {
         let result_address = "http://127.0.0.1:9001/soap?line=1&port=2".into();
-        let session = SessionId::new(session);
+        let session = Session::new(session);
         round_trip(PackTransmission { session, challenge, result_address, device_number, pack: pack(parts) });
     }
 
     #[test]
-    fn reception_response(reason in reason()) {
-        round_trip(CertificateReceptionResponse::NoGood { reason });
-    }
-
-    #[test]
     fn device_write_result(
-        session in any::<[u8; 16]>(), device_number in device_number(), outcome in outcome(),
+        session in any::<[u8; 16]>(), device_number in device_number(),
+        outcome in proptest::result::maybe_ok(proof(), refusal()),
     ) {
-        round_trip(DeviceWriteResult { session: SessionId::new(session), device_number, outcome });
+        round_trip(DeviceWriteResult { session: Session::new(session), device_number, outcome });
     }
 
     #[test]
@@ -152,7 +158,9 @@ proptest! {
 #[test]
 fn messages_without_content_to_vary() {
     round_trip(DeviceIdentificationRequest);
-    round_trip(CertificateReceptionResponse::Ok);
+    for outcome in Refusal::ALL.into_iter().map(Err).chain([Ok(())]) {
+        round_trip(CertificateReceptionResponse { outcome });
+    }
     round_trip(DeviceWriteResultResponse { device_number: "3012-123456".parse().unwrap() });
 }
 
@@ -177,10 +185,13 @@ fn faults_tell_whose_mistake_it_is() {
 
 #[test]
 fn text_that_xml_cannot_carry_is_replaced() {
-    let sent = CertificateReceptionResponse::NoGood { reason: "flash\u{0} failed\u{1b}".into() };
-    let envelope = Envelope::parse(document(&sent).as_bytes()).unwrap();
-    let replaced = CertificateReceptionResponse::NoGood { reason: "flash\u{fffd} failed\u{fffd}".into() };
-    assert_eq!(envelope.message(), Ok(replaced));
+    let result = |reason: &str| WriteResultTransmission {
+        attempt: AttemptId::new([0; 16]),
+        device_number: "3012-123456".parse().unwrap(),
+        outcome: WriteOutcome::NoGood { reason: reason.into(), untouched: false },
+    };
+    let envelope = Envelope::parse(document(&result("flash\u{0} failed\u{1b}")).as_bytes()).unwrap();
+    assert_eq!(envelope.message(), Ok(result("flash\u{fffd} failed\u{fffd}")));
 }
 
 #[test]

@@ -113,17 +113,22 @@ impl<'a> Header<'a> {
         Self { blocks: blocks.iter().collect() }
     }
 
-    /// The text of the block of this name.
+    /// The text of the block of this name, where there is one.
     pub fn optional(&mut self, name: &str) -> Result<Option<&'a str>, Fault> {
         self.take(name).map(leaf).transpose()
     }
 
-    /// The value of the block of this name.
+    /// The text of the block of this name, which must be there.
+    pub fn text(&mut self, name: &str) -> Result<&'a str, Fault> {
+        self.required(name).and_then(leaf)
+    }
+
+    /// The value of the block of this name, which must be there.
     pub fn value<T: FromStr<Err: Display>>(&mut self, name: &str) -> Result<T, Fault> {
         self.required(name).and_then(parsed)
     }
 
-    /// The bytes of the block of this name.
+    /// The bytes of the block of this name, which must be there.
     pub fn bytes(&mut self, name: &str) -> Result<Bytes, Fault> {
         self.required(name).and_then(decoded).map(Bytes)
     }

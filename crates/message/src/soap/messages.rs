@@ -1,5 +1,7 @@
 //! Which elements each message is made of. The same is said to others in `provisioning.wsdl`.
 
+use identity::line::{Refusal, Session};
+
 use super::{Fault, Fields, Header, Message, Writer};
 use crate::device::{
     CertificateReceptionResponse, DeviceIdentification, DeviceIdentificationRequest, DeviceWriteResult,
@@ -139,7 +141,7 @@ impl Message for DeviceIdentification {
     const COMMAND: &'static str = "device identification command";
 
     fn write_body(&self, body: &mut Writer) {
-        body.element("Session", self.session);
+        body.element("Session", hex::encode(self.session.as_bytes()));
         body.element("Product", &self.product);
         body.element("HardwareUid", &self.hardware_uid);
         if let Some(number) = &self.holding {
@@ -150,7 +152,7 @@ impl Message for DeviceIdentification {
 
     fn read(_: &mut Header<'_>, body: &mut Fields<'_>) -> Result<Self, Fault> {
         Ok(Self {
-            session: body.value("Session")?,
+            session: read_session(body.text("Session")?)?,
             product: body.value("Product")?,
             hardware_uid: body.value("HardwareUid")?,
             holding: body.optional_value("Holding")?,
@@ -164,7 +166,7 @@ impl Message for PackTransmission {
     const COMMAND: &'static str = CertificateTransmission::COMMAND;
 
     fn write_header(&self, header: &mut Writer) {
-        header.element("Session", self.session);
+        header.element("Session", hex::encode(self.session.as_bytes()));
         header.bytes("Challenge", &self.challenge.0);
         header.element("ResultAddress", &self.result_address);
     }
@@ -174,7 +176,7 @@ impl Message for PackTransmission {
     }
 
     fn read(header: &mut Header<'_>, body: &mut Fields<'_>) -> Result<Self, Fault> {
-        let (session, challenge) = (header.value("Session")?, header.bytes("Challenge")?);
+        let (session, challenge) = (read_session(header.text("Session")?)?, header.bytes("Challenge")?);
         let result_address = header.value("ResultAddress")?;
         let NumberedPack { device_number, pack } = read_pack(body)?;
         Ok(Self { session, challenge, result_address, device_number, pack })
@@ -186,21 +188,15 @@ impl Message for CertificateReceptionResponse {
     const COMMAND: &'static str = "certificate reception response command";
 
     fn write_body(&self, body: &mut Writer) {
-        match self {
-            Self::Ok => body.element("Result", OK),
-            Self::NoGood { reason } => {
-                body.element("Result", NO_GOOD);
-                body.element("Reason", reason);
-            }
+        match self.outcome {
+            Ok(()) => body.element("Result", OK),
+            Err(refusal) => write_refusal(body, refusal),
         }
     }
 
     fn read(_: &mut Header<'_>, body: &mut Fields<'_>) -> Result<Self, Fault> {
-        match body.text("Result")? {
-            OK => Ok(Self::Ok),
-            NO_GOOD => Ok(Self::NoGood { reason: body.value("Reason")? }),
-            other => Err(no_result(other)),
-        }
+        let outcome = if read_is_ok(body)? { Ok(()) } else { Err(body.value("Reason")?) };
+        Ok(Self { outcome })
     }
 }
 
@@ -209,20 +205,22 @@ impl Message for DeviceWriteResult {
     const COMMAND: &'static str = WriteResultTransmission::COMMAND;
 
     fn write_header(&self, header: &mut Writer) {
-        header.element("Session", self.session);
+        header.element("Session", hex::encode(self.session.as_bytes()));
     }
 
     fn write_body(&self, body: &mut Writer) {
         body.element("DeviceNumber", &self.device_number);
-        write_outcome(body, &self.outcome);
+        match &self.outcome {
+            Ok(proof) => write_proof(body, proof),
+            Err(refusal) => write_refusal(body, *refusal),
+        }
     }
 
     fn read(header: &mut Header<'_>, body: &mut Fields<'_>) -> Result<Self, Fault> {
-        Ok(Self {
-            session: header.value("Session")?,
-            device_number: body.value("DeviceNumber")?,
-            outcome: read_outcome(body)?,
-        })
+        let session = read_session(header.text("Session")?)?;
+        let device_number = body.value("DeviceNumber")?;
+        let outcome = if read_is_ok(body)? { Ok(read_proof(body)?) } else { Err(body.value("Reason")?) };
+        Ok(Self { session, device_number, outcome })
     }
 }
 
@@ -273,15 +271,7 @@ fn pack_in(mut element: Fields<'_>) -> Result<NumberedPack, Fault> {
 
 fn write_outcome(body: &mut Writer, outcome: &WriteOutcome) {
     match outcome {
-        WriteOutcome::Ok { proof } => {
-            body.element("Result", OK);
-            body.nest("Proof", |element| {
-                element.element("HardwareUid", &proof.hardware_uid);
-                element.bytes("Challenge", &proof.challenge.0);
-                element.bytes("PackDigest", &proof.pack_digest.0);
-                element.bytes("Signature", &proof.signature.0);
-            });
-        }
+        WriteOutcome::Ok { proof } => write_proof(body, proof),
         WriteOutcome::NoGood { reason, untouched } => {
             body.element("Result", NO_GOOD);
             body.element("Reason", reason);
@@ -291,35 +281,60 @@ fn write_outcome(body: &mut Writer, outcome: &WriteOutcome) {
 }
 
 fn read_outcome(body: &mut Fields<'_>) -> Result<WriteOutcome, Fault> {
-    match body.text("Result")? {
-        OK => {
-            let mut element = Fields::of(body.required("Proof")?)?;
-            let proof = Proof {
-                hardware_uid: element.value("HardwareUid")?,
-                challenge: element.bytes("Challenge")?,
-                pack_digest: element.bytes("PackDigest")?,
-                signature: element.bytes("Signature")?,
-            };
-            element.end()?;
-            Ok(WriteOutcome::Ok { proof })
-        }
-        NO_GOOD => Ok(WriteOutcome::NoGood {
-            reason: body.value("Reason")?,
-            untouched: read_boolean(body.text("Untouched")?)?,
-        }),
-        other => Err(no_result(other)),
+    if read_is_ok(body)? {
+        return Ok(WriteOutcome::Ok { proof: read_proof(body)? });
     }
+    let reason = body.value("Reason")?;
+    Ok(WriteOutcome::NoGood { reason, untouched: read_boolean(body.text("Untouched")?)? })
+}
+
+fn write_refusal(body: &mut Writer, refusal: Refusal) {
+    body.element("Result", NO_GOOD);
+    body.element("Reason", refusal);
+}
+
+fn write_proof(body: &mut Writer, proof: &Proof) {
+    body.element("Result", OK);
+    body.nest("Proof", |element| {
+        element.element("HardwareUid", &proof.hardware_uid);
+        element.bytes("Challenge", &proof.challenge.0);
+        element.bytes("PackDigest", &proof.pack_digest.0);
+        element.bytes("Signature", &proof.signature.0);
+    });
+}
+
+fn read_proof(body: &mut Fields<'_>) -> Result<Proof, Fault> {
+    let mut element = Fields::of(body.required("Proof")?)?;
+    let proof = Proof {
+        hardware_uid: element.value("HardwareUid")?,
+        challenge: element.bytes("Challenge")?,
+        pack_digest: element.bytes("PackDigest")?,
+        signature: element.bytes("Signature")?,
+    };
+    element.end()?;
+    Ok(proof)
 }
 
 fn expect_ok(body: &mut Fields<'_>) -> Result<(), Fault> {
-    match body.text("Result")? {
-        OK => Ok(()),
-        other => Err(no_result(other)),
+    match read_is_ok(body)? {
+        true => Ok(()),
+        false => Err(Fault::malformed(format!("the response to a write result is {OK}"))),
     }
 }
 
-fn no_result(found: &str) -> Fault {
-    Fault::malformed(format!("a result is {OK} or {NO_GOOD}, not {found}"))
+fn read_is_ok(body: &mut Fields<'_>) -> Result<bool, Fault> {
+    match body.text("Result")? {
+        OK => Ok(true),
+        NO_GOOD => Ok(false),
+        other => Err(Fault::malformed(format!("a result is {OK} or {NO_GOOD}, not {other}"))),
+    }
+}
+
+fn read_session(text: &str) -> Result<Session, Fault> {
+    let mut bytes = [0; Session::LENGTH];
+    hex::decode_to_slice(text, &mut bytes)
+        .map_err(|_| Fault::malformed("element Session: a session is 32 hexadecimal digits"))?;
+    Ok(Session::new(bytes))
 }
 
 /// A boolean as XML Schema Part 2 clause 3.2.2 writes it.

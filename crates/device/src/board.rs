@@ -1,0 +1,45 @@
+//! What the write module needs of the board it runs on.
+
+use core::ops::Range;
+
+use embedded_storage::nor_flash::NorFlash;
+use identity::{HardwareUid, ProductCode};
+
+/// The board: what firmware implements once, in an afternoon. Its two memories are NOR flash, or
+/// anything that can be driven as such.
+pub trait Board {
+    /// What the board was built as.
+    fn product(&self) -> &ProductCode;
+
+    /// The number of its chip.
+    fn hardware_uid(&self) -> &HardwareUid;
+
+    /// Overwrites all of `bytes` from the chip's random number generator.
+    fn fill_random(&mut self, bytes: &mut [u8]);
+
+    /// The flash memory (source A Fig. 5).
+    fn flash(&mut self) -> impl NorFlash;
+
+    /// What lies where in the flash memory.
+    fn flash_areas(&self) -> FlashAreas;
+
+    /// The NVRAM (source A Fig. 6).
+    fn nvram(&mut self) -> impl NorFlash;
+
+    /// Where in the NVRAM the record of [`nvram`](crate::nvram) lies: two slots.
+    fn nvram_area(&self) -> Range<u32>;
+}
+
+/// The areas of the flash memory (source A Fig. 5), in bytes from its start; each begins and ends
+/// with an erase block. The write module changes nothing but the certificate area.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FlashAreas {
+    /// Certificate: two [slots](crate::slots) for the pack.
+    pub certificate: Range<u32>,
+    /// Common certificate, which one product family shares.
+    pub common_certificate: Range<u32>,
+    /// Fixed parameters.
+    pub fixed_parameters: Range<u32>,
+    /// Program.
+    pub program: Range<u32>,
+}

@@ -1,0 +1,183 @@
+//! This product's own profile: of what the standards leave open, one choice each.
+
+use std::time::Duration;
+
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc4519::{COMMON_NAME, ORGANIZATION_NAME, SERIAL_NUMBER};
+use const_oid::db::rfc5280::{
+    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE,
+    ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER, ID_KP_CLIENT_AUTH, ID_KP_SERVER_AUTH,
+};
+use der::asn1::{PrintableStringRef, Utf8StringRef};
+use identity::{DeviceNumber, Member};
+use x509_cert::ext::pkix::KeyUsages;
+use x509_cert::ext::pkix::name::GeneralName;
+
+use super::case::Case;
+use super::elliptic::Curve;
+use super::{ALL, CAS, END_ENTITIES, Kind, Rule};
+
+/// The longest that a member's certificate is valid.
+const MEMBER_VALIDITY_MAX: Duration = Duration::from_secs(398 * 86_400);
+
+/// A random serial of 159 bits is shorter than this once in four thousand million.
+const SERIAL_OCTETS_MIN: usize = 16;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        clause: "touchmark profile, serial number",
+        sentence: "a serial number is drawn from 159 random bits, so it is at least 16 octets long",
+        kinds: ALL,
+        holds: |case| case.fields.serial.len() >= SERIAL_OCTETS_MIN,
+    },
+    Rule {
+        clause: "touchmark profile, public key",
+        sentence: "the root has a key on P-384, everyone else on P-256",
+        kinds: ALL,
+        holds: |case| {
+            let demanded = if case.kind == Kind::Root { Curve::P384 } else { Curve::P256 };
+            case.curve.is_none_or(|curve| curve == demanded)
+        },
+    },
+    Rule {
+        clause: "touchmark profile, subject of a device",
+        sentence: "the serialNumber is a device number as PrintableString",
+        kinds: &[Kind::Device],
+        holds: |case| {
+            case.attributes(SERIAL_NUMBER).all(|attribute| {
+                let text = attribute.value.decode_as::<PrintableStringRef<'_>>();
+                text.is_ok_and(|text| text.as_str().parse::<DeviceNumber>().is_ok())
+            })
+        },
+    },
+    Rule {
+        clause: "touchmark profile, subject of a device",
+        sentence: "besides the serialNumber there is at most the maker's organizationName",
+        kinds: &[Kind::Device],
+        holds: |case| {
+            let makers = case.attributes(ORGANIZATION_NAME).count();
+            makers <= 1
+                && case
+                    .subject
+                    .iter()
+                    .flatten()
+                    .all(|attribute| attribute.kind == SERIAL_NUMBER || attribute.kind == ORGANIZATION_NAME)
+        },
+    },
+    Rule {
+        clause: "touchmark profile, subject of a member",
+        sentence: "the subject is the member's name as commonName, the alternative name its one URI",
+        kinds: &[Kind::Member],
+        holds: |case| member(case).is_some_and(|member| common_name(case) == Some(member.name().as_str())),
+    },
+    Rule {
+        clause: "touchmark profile, validity",
+        sentence: "a member's certificate is valid for at most 398 days",
+        kinds: &[Kind::Member],
+        holds: |case| match (case.not_before, case.not_after) {
+            (Some(begin), Some(end)) => {
+                end.unix_duration().saturating_sub(begin.unix_duration()) <= MEMBER_VALIDITY_MAX
+            }
+            _ => true,
+        },
+    },
+    Rule {
+        clause: "touchmark profile, key usage",
+        sentence: "a CA's key usage is keyCertSign and cRLSign, exactly",
+        kinds: CAS,
+        holds: |case| has_usage(case, KeyUsages::KeyCertSign | KeyUsages::CRLSign),
+    },
+    Rule {
+        clause: "touchmark profile, key usage",
+        sentence: "a device's or member's key usage is digitalSignature, exactly",
+        kinds: END_ENTITIES,
+        holds: |case| has_usage(case, KeyUsages::DigitalSignature.into()),
+    },
+    Rule {
+        clause: "touchmark profile, purposes",
+        sentence: "a device's extended key usage is clientAuth, exactly",
+        kinds: &[Kind::Device],
+        holds: |case| has_purposes(case, &[ID_KP_CLIENT_AUTH]),
+    },
+    Rule {
+        clause: "touchmark profile, purposes",
+        sentence: "a member's extended key usage is serverAuth and clientAuth, exactly",
+        kinds: &[Kind::Member],
+        holds: |case| has_purposes(case, &[ID_KP_SERVER_AUTH, ID_KP_CLIENT_AUTH]),
+    },
+    Rule {
+        clause: "touchmark profile, path length",
+        sentence: "the root allows one CA below it, that CA none",
+        kinds: CAS,
+        holds: |case| {
+            let allowed = if case.kind == Kind::Root { 1 } else { 0 };
+            case.constraints.value().is_some_and(|value| value.path_len_constraint == Some(allowed))
+        },
+    },
+    Rule {
+        clause: "touchmark profile, basic constraints",
+        sentence: "who is not a CA says so in critical basic constraints",
+        kinds: END_ENTITIES,
+        holds: |case| case.constraints.value().is_some() && case.constraints.has_criticality(true),
+    },
+    Rule {
+        clause: "touchmark profile, extensions",
+        sentence: "there is no extension beyond those of the profile",
+        kinds: ALL,
+        holds: |case| {
+            let known = extensions(case.kind);
+            case.fields.extensions.iter().all(|extension| known.contains(&extension.kind))
+        },
+    },
+];
+
+fn extensions(kind: Kind) -> &'static [ObjectIdentifier] {
+    match kind {
+        Kind::Root => &[ID_CE_BASIC_CONSTRAINTS, ID_CE_KEY_USAGE, ID_CE_SUBJECT_KEY_IDENTIFIER],
+        Kind::Ca => &[
+            ID_CE_BASIC_CONSTRAINTS,
+            ID_CE_KEY_USAGE,
+            ID_CE_SUBJECT_KEY_IDENTIFIER,
+            ID_CE_AUTHORITY_KEY_IDENTIFIER,
+        ],
+        Kind::Device => &[
+            ID_CE_BASIC_CONSTRAINTS,
+            ID_CE_KEY_USAGE,
+            ID_CE_EXT_KEY_USAGE,
+            ID_CE_SUBJECT_KEY_IDENTIFIER,
+            ID_CE_AUTHORITY_KEY_IDENTIFIER,
+        ],
+        Kind::Member => &[
+            ID_CE_BASIC_CONSTRAINTS,
+            ID_CE_KEY_USAGE,
+            ID_CE_EXT_KEY_USAGE,
+            ID_CE_SUBJECT_KEY_IDENTIFIER,
+            ID_CE_AUTHORITY_KEY_IDENTIFIER,
+            ID_CE_SUBJECT_ALT_NAME,
+        ],
+    }
+}
+
+fn has_usage(case: &Case<'_>, demanded: der::flagset::FlagSet<KeyUsages>) -> bool {
+    case.key_usage.value().is_some_and(|usage| usage.0 == demanded)
+}
+
+fn has_purposes(case: &Case<'_>, demanded: &[ObjectIdentifier]) -> bool {
+    case.purposes.value().is_some_and(|purposes| purposes.0 == demanded)
+}
+
+fn member(case: &Case<'_>) -> Option<Member> {
+    match case.alternative_names.value()?.0.as_slice() {
+        [GeneralName::UniformResourceIdentifier(uri)] => uri.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
+fn common_name<'a>(case: &'a Case<'_>) -> Option<&'a str> {
+    match case.subject.as_deref()? {
+        [attribute] if attribute.kind == COMMON_NAME => {
+            attribute.value.decode_as::<Utf8StringRef<'_>>().ok().map(|text| text.as_str())
+        }
+        _ => None,
+    }
+}

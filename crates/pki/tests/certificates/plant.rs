@@ -1,0 +1,41 @@
+//! A root, the two CAs below it, a device and a member, for tests.
+
+use identity::Random;
+use pki::{DeviceCredential, DeviceProfile, IssuingCa, NO_EXPIRY, PlantCa, Root, Validity};
+
+/// 2026-01-01T00:00:00Z.
+pub const NOW: i64 = 1_767_225_600;
+
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        aws_lc_rs::rand::fill(bytes).unwrap();
+    }
+}
+
+pub struct Plant {
+    pub root: Root,
+    pub issuing: IssuingCa,
+    pub plant: PlantCa,
+    pub device: DeviceCredential,
+    pub member: Vec<u8>,
+}
+
+pub fn plant() -> Plant {
+    let forever = Validity::new(NOW, NO_EXPIRY).unwrap();
+    let maker = "Example Works".parse().unwrap();
+    let name = |text: &str| text.parse().unwrap();
+    let root = Root::create(Some(&maker), &name("test root"), forever, &SystemRandom).unwrap();
+    let issuing = root.issue_ca(Some(&maker), &name("test devices"), forever, &SystemRandom).unwrap();
+    let plant = root.issue_ca(Some(&maker), &name("test members"), forever, &SystemRandom).unwrap();
+    let issuing = IssuingCa::open(issuing.certificate, issuing.key).unwrap();
+    let plant = PlantCa::open(plant.certificate, plant.key).unwrap();
+    let profile = DeviceProfile { organization: Some(maker) };
+    let number = "3012-123456".parse().unwrap();
+    let prepared = issuing.prepare(&profile, &number, forever, &SystemRandom).unwrap();
+    let device = issuing.issue(prepared).unwrap();
+    let gateway = "urn:touchmark:gateway:osaka".parse().unwrap();
+    let (member, _) = plant.issue_with_key(&gateway, NOW, &SystemRandom).unwrap();
+    Plant { root, issuing, plant, device, member }
+}

@@ -14,15 +14,19 @@
 //! | write results | station and gateway | [`result`] |
 //! | reports | gateway and authority | [`report`] |
 //! | figures of a factory | people and gateway | [`status`] |
+//! | registrations | authenticator and authority | [`registration`] |
+//! | authentication | device, authenticator and service | [`authenticate`] |
 //! | refusals | all | [`problem`] |
 
 pub mod allotment;
+pub mod authenticate;
 pub mod bytes;
 pub mod device;
 pub mod issue;
 pub mod join;
 pub mod lease;
 pub mod problem;
+pub mod registration;
 pub mod report;
 pub mod result;
 pub mod soap;

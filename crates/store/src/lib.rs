@@ -14,7 +14,7 @@
 //!    `&mut Snapshot`, those that change take `&mut Transaction`, which is also a `Snapshot`. All
 //!    speak the words of `identity` and plain structs, and return [`StoreError`]:
 //!
-//!    ```ignore
+//!    ```text
 //!    pub async fn find(snapshot: &mut Snapshot, name: &MemberName) -> Result<Option<Station>, StoreError> {
 //!        let row: Option<(String, i64)> = fetch_optional!(
 //!            snapshot,
@@ -30,7 +30,7 @@
 //!    columns, never `*`. `RETURNING` and `ON CONFLICT` work on both. Use `execute_all!` for many rows.
 //! 3. Callers put the functions together in one unit of work and audit it there:
 //!
-//!    ```ignore
+//!    ```text
 //!    store.write(move |transaction| Box::pin(async move {
 //!        station::insert(transaction, &name).await?;
 //!        audit::append(transaction, now, &actor, "station.join", &body).await
@@ -47,6 +47,7 @@ mod statement;
 pub mod audit;
 mod database;
 mod error;
+pub mod gateway;
 mod key_ring;
 mod schema;
 #[cfg(any(test, feature = "testing"))]

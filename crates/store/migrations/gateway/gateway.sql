@@ -23,12 +23,11 @@ CREATE TABLE allotment (
     body text NOT NULL
 );
 
--- Root and issuing certificate, which all packs of one batch share.
+-- Root and issuing certificate, which many packs share; `id` is the SHA-256 of both.
 CREATE TABLE chain (
-    id bigint NOT NULL PRIMARY KEY,
+    id text NOT NULL PRIMARY KEY,
     root bytea NOT NULL,
-    issuing bytea NOT NULL,
-    UNIQUE (root, issuing)
+    issuing bytea NOT NULL
 );
 
 -- Source A Fig. 20 and what a lease needs.
@@ -41,7 +40,7 @@ CREATE TABLE credential (
     reserved bigint NOT NULL,
     -- The pack, once it has arrived. The secret key is sealed under the data key in `slot`.
     created bigint,
-    chain bigint REFERENCES chain (id),
+    chain text REFERENCES chain (id),
     certificate bytea,
     pack_digest bytea,
     sealed bytea,

@@ -1,0 +1,15 @@
+//! What a gateway stores: the plan, the stock and its leases, the outbox, its stations.
+//!
+//! A file a noun, with the tables of `migrations/gateway`. Secrets are here only as ciphertext; their
+//! keys stand in the key ring.
+
+pub mod allotment;
+pub mod attempt;
+pub mod credential;
+pub mod moment;
+pub mod outbox;
+pub mod plan;
+pub mod station;
+
+#[cfg(test)]
+mod tests;

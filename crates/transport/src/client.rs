@@ -1,12 +1,13 @@
 //! The asking end: one host, known by name, over a connection that stays open.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cert::tls::{Credential, HostTrust, TlsError, client_config};
 use identity::{Clock, Member};
 use message::problem::Problem;
-use reqwest::{RequestBuilder, Url};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -40,23 +41,23 @@ pub enum CallError {
     Refused(Problem),
     /// The host was not reached, or the connection broke; whether it acted on the request is unknown.
     #[error("the host cannot be reached")]
-    Unreachable(#[source] reqwest::Error),
+    Unreachable(#[source] Box<dyn Error + Send + Sync>),
     /// The host's answer cannot be understood.
     #[error("the host's answer cannot be understood: {0}")]
     Garbled(String),
 }
 
 /// How long to wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a call may take unless [`Client::with_timeout`] says otherwise.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Idle connections are closed on this side before the host's own limit closes them under a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The most bytes of an answer: well above 1 000 packs.
-const ANSWER_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 
 impl Client {
     /// A client of the `host` at `url` (`https://HOST:PORT`), which must prove to be that member.
@@ -112,21 +113,34 @@ impl Client {
     }
 
     async fn call<Answer: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Answer, CallError> {
-        let mut response = request.timeout(self.timeout).send().await.map_err(CallError::Unreachable)?;
+        let mut response = request.timeout(self.timeout).send().await.map_err(CallError::unreachable)?;
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(CallError::Unreachable)? {
+        while let Some(chunk) = response.chunk().await.map_err(CallError::unreachable)? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
                 return Err(CallError::Garbled(format!("it is longer than {ANSWER_BYTES_MAX} bytes")));
             }
             body.extend_from_slice(&chunk);
         }
-        let status = response.status();
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| CallError::Garbled(error.to_string()));
-        }
-        match serde_json::from_slice(&body) {
-            Ok(problem) => Err(CallError::Refused(problem)),
-            Err(_) => Err(CallError::Garbled(format!("status {status} without a problem"))),
-        }
+        read_answer(response.status(), &body)
+    }
+}
+
+impl CallError {
+    pub(crate) fn unreachable(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Unreachable(Box::new(error))
+    }
+}
+
+/// What a host answered: a message, or a problem.
+pub(crate) fn read_answer<Answer: DeserializeOwned>(
+    status: StatusCode,
+    body: &[u8],
+) -> Result<Answer, CallError> {
+    if status.is_success() {
+        return serde_json::from_slice(body).map_err(|error| CallError::Garbled(error.to_string()));
+    }
+    match serde_json::from_slice(body) {
+        Ok(problem) => Err(CallError::Refused(problem)),
+        Err(_) => Err(CallError::Garbled(format!("status {status} without a problem"))),
     }
 }

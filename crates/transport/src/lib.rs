@@ -2,20 +2,23 @@
 //!
 //! A role makes an `axum::Router` and hands it to [`serve`]. What it may rely on:
 //!
-//! - every request has a [`Peer`], verified in the handshake; only `POST /v1/join` is let through
-//!   without one;
-//! - a handler names whom it serves by its extractor: [`Gateway`], [`Station`], [`Device`]; anyone
-//!   else is refused;
+//! - every request has a [`Peer`], verified in the handshake; without one, only the requests that
+//!   [`Limits::open_to_all`] names are let through (`POST /v1/join`);
+//! - a handler names whom it serves by its extractor: [`Gateway`], [`Station`], [`Device`], [`Service`];
+//!   anyone else is refused;
 //! - every error, also of JSON and of the router, is a problem (RFC 9457) with a code word:
 //!   [`Refused`], [`Json`];
-//! - everything a peer controls has a limit: [`Limits`].
+//! - everything a peer controls has a limit: [`Limits`];
+//! - the same operations can be served as SOAP: [`soap`].
 //!
 //! Whether a peer's certificate was revoked is the role's to look up, for every request, by the
 //! serial number that the extractors carry.
 //!
-//! The other end is a [`Client`], which a newcomer comes to by [`join`]. [`Link`] stands between
+//! The other end is a [`Client`], which a newcomer comes to by [`join`]; or a [`Channel`], one
+//! connection that both ends can name, where the request itself proves who sends it. [`Link`] stands between
 //! the two in tests and in the demo, and breaks when told.
 
+mod channel;
 mod client;
 mod host_tls;
 mod join;
@@ -23,11 +26,13 @@ mod link;
 mod peer;
 mod problem;
 mod serve;
+pub mod soap;
 
+pub use channel::{Channel, ChannelBinding, ChannelError};
 pub use client::{CallError, Client, ClientError};
 pub use host_tls::HostTls;
 pub use join::{JoinError, Joined, join};
 pub use link::Link;
-pub use peer::{Device, Gateway, Peer, Station};
+pub use peer::{Device, Gateway, Origin, Peer, Service, Station};
 pub use problem::{Json, Refused};
 pub use serve::{Limits, serve};

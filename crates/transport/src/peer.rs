@@ -1,6 +1,7 @@
 //! Who sent a request, as its connection's handshake proved it.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -8,6 +9,7 @@ use cert::{CertificateSerial, DeviceIdentity, MemberIdentity, PeerIdentity};
 use identity::{Member, MemberName, Role};
 use message::problem::{Problem, ProblemCode};
 
+use crate::channel::ChannelBinding;
 use crate::problem::Refused;
 
 /// Who sent a request. An extension of every request that [`serve`](crate::serve) passes on, and an extractor.
@@ -19,6 +21,15 @@ pub enum Peer {
     Device(DeviceIdentity),
     /// Someone who showed no certificate.
     Nobody,
+}
+
+/// Where a request came from. An extension of every request, and an extractor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The peer's address.
+    pub address: SocketAddr,
+    /// The TLS connection that carried the request.
+    pub channel_binding: ChannelBinding,
 }
 
 /// Extracts the gateway that sent the request, and refuses everyone else.
@@ -36,6 +47,15 @@ pub struct Station {
     /// The factory it stands in.
     pub factory: MemberName,
     /// Its name there.
+    pub name: MemberName,
+    /// The serial number of its certificate.
+    pub certificate_serial: CertificateSerial,
+}
+
+/// Extracts the service that sent the request, and refuses everyone else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Service {
+    /// Its name.
     pub name: MemberName,
     /// The serial number of its certificate.
     pub certificate_serial: CertificateSerial,
@@ -60,6 +80,15 @@ impl<S: Sync> FromRequestParts<S> for Peer {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
         Ok(parts.extensions.get().cloned().unwrap_or(Self::Nobody))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Origin {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refused> {
+        let origin = parts.extensions.get().copied();
+        origin.ok_or_else(|| Refused::new(ProblemCode::Internal, "the request came over no connection"))
     }
 }
 
@@ -89,6 +118,19 @@ impl<S: Sync> FromRequestParts<S> for Station {
                 None => Err(not_allowed(&peer, "a station")),
             },
             _ => Err(not_allowed(&peer, "a station")),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Service {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match peer(parts, state).await {
+            Peer::Member(MemberIdentity { member, certificate_serial }) if member.role() == Role::Service => {
+                Ok(Self { name: member.name().clone(), certificate_serial })
+            }
+            other => Err(not_allowed(&other, "a service")),
         }
     }
 }

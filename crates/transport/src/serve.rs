@@ -26,8 +26,9 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use crate::channel::ChannelBinding;
 use crate::host_tls::{ConnectionTls, HostTls};
-use crate::peer::Peer;
+use crate::peer::{Origin, Peer};
 use crate::problem::Refused;
 
 /// What a host grants a peer.
@@ -49,7 +50,12 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// Bytes in a body, on routes that set no `DefaultBodyLimit` of their own.
     pub body_bytes_max: usize,
+    /// The requests that a peer without a certificate may make: method and path.
+    pub open_to_all: &'static [(Method, &'static str)],
 }
+
+/// What hosts let a peer without a certificate do, unless they say otherwise.
+const JOINING: &[(Method, &str)] = &[(Method::POST, "/v1/join")];
 
 impl Default for Limits {
     fn default() -> Self {
@@ -62,6 +68,7 @@ impl Default for Limits {
             stall: Duration::from_secs(30),
             header_bytes_max: 16 * 1_024,
             body_bytes_max: 2 * 1_024 * 1_024,
+            open_to_all: JOINING,
         }
     }
 }
@@ -94,9 +101,9 @@ pub async fn serve(
         let (tls, router, watcher) = (tls.for_connection(), router.clone(), graceful.watcher());
         connections.spawn(async move {
             let _held = (permit, place);
-            let Some((stream, peer)) = handshake(stream, address, tls, limits).await else { return };
+            let Some((stream, peer, origin)) = handshake(stream, address, tls, limits).await else { return };
             let service =
-                service_fn(move |request| answer(router.clone(), peer.clone(), request, limits.request));
+                service_fn(move |request| answer(router.clone(), peer.clone(), origin, request, limits));
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits.header)
@@ -144,7 +151,7 @@ async fn handshake(
     address: SocketAddr,
     tls: ConnectionTls,
     limits: Limits,
-) -> Option<(TlsStream, Peer)> {
+) -> Option<(TlsStream, Peer, Origin)> {
     // Answers are written at once; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
@@ -161,8 +168,9 @@ async fn handshake(
                 return None;
             }
         };
+    let channel_binding = ChannelBinding::of(stream.get_ref().1)?;
     match tls.peer(stream.get_ref().1.peer_certificates()) {
-        Ok(peer) => Some((stream, peer)),
+        Ok(peer) => Some((stream, peer, Origin { address, channel_binding })),
         Err(refusal) => {
             tracing::info!(%address, %refusal, "peer refused");
             None
@@ -186,24 +194,29 @@ fn with_problems(router: Router, limits: Limits) -> Router {
 async fn answer(
     router: Router,
     peer: Peer,
+    origin: Origin,
     request: Request<Incoming>,
-    limit: Duration,
+    limits: Limits,
 ) -> Result<Response<Body>, std::convert::Infallible> {
     let mut request = request.map(Body::new);
-    if peer == Peer::Nobody && !is_open_to_all(&request) {
-        let detail = "only joining is possible without a certificate";
+    if peer == Peer::Nobody && !is_open_to_all(&request, limits) {
+        let detail = "this is not possible without a certificate";
         return Ok(Refused::new(ProblemCode::NotAuthenticated, detail).into_response());
     }
     request.extensions_mut().insert(peer);
-    match timeout(limit, router.oneshot(request)).await {
+    request.extensions_mut().insert(origin);
+    match timeout(limits.request, router.oneshot(request)).await {
         Ok(response) => response,
         Err(_) => Ok(Refused::new(ProblemCode::Busy, "the request took longer than it may").into_response()),
     }
 }
 
-/// The one request that a peer without a certificate may make.
-fn is_open_to_all(request: &Request<Body>) -> bool {
-    request.method() == Method::POST && request.uri().path() == "/v1/join"
+/// Whether a peer without a certificate may make this request.
+fn is_open_to_all(request: &Request<Body>, limits: Limits) -> bool {
+    limits
+        .open_to_all
+        .iter()
+        .any(|(method, path)| request.method() == method && request.uri().path() == *path)
 }
 
 /// How many connections each address has.

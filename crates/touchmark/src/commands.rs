@@ -1,14 +1,98 @@
 //! The commands, noun then verb, a file each.
+//!
+//! To add one: a file `commands/NOUN.rs` with
+//!
+//! ```text
+//! #[derive(clap::Subcommand)]
+//! pub enum Command { /* a variant a verb */ }
+//!
+//! pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()>
+//! ```
+//!
+//! and a line here in [`Command`] and one in `dispatch`. A command prints through
+//! [`Edge::output`] only, takes time and randomness from [`Edge`], and fails with a
+//! [`Failure`](crate::failure::Failure) that says what to do.
 
+mod completions;
+
+use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::Subcommand;
+use clap::{Parser, Subcommand};
+use identity::{Clock, Random};
+use tracing_subscriber::EnvFilter;
+
+use crate::failure;
+use crate::output::Output;
+use crate::surroundings::{SystemClock, SystemRandom};
+
+/// touchmark gives every connected device its identity at birth and answers for it for life.
+#[derive(Parser)]
+#[command(name = "touchmark", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// Print results as JSON, one object or one a line
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "Environment:
+  TOUCHMARK_LOG   what to log on stderr: error, warn, info (default), debug, or a filter such as transport=debug
+  NO_COLOR        no colours
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage";
 
 /// What to do. Each variant is one file in `commands/`.
 #[derive(Subcommand)]
-pub enum Command {}
+enum Command {
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+    /// Write manual pages, one a command
+    #[command(hide = true)]
+    Manual(completions::ManualArguments),
+}
+
+/// What a command reaches of the world outside.
+pub struct Edge {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Unpredictable bytes.
+    pub random: Arc<dyn Random>,
+    /// Where results are printed.
+    pub output: Output,
+}
 
 /// Runs one command to its end: 0 done, 1 refused or failed, 2 wrong usage.
-pub fn run(command: Command) -> ExitCode {
-    match command {}
+pub fn run(arguments: Arguments) -> ExitCode {
+    log_to_stderr();
+    let edge = Edge {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        output: Output::new(arguments.json),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&anyhow::Error::new(error).context("cannot start threads")),
+    };
+    match runtime.block_on(dispatch(arguments.command, &edge)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}
+
+async fn dispatch(command: Command, edge: &Edge) -> anyhow::Result<()> {
+    match command {
+        Command::Completions(arguments) => completions::run(&arguments, edge),
+        Command::Manual(arguments) => completions::run_manual(&arguments, edge),
+    }
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("TOUCHMARK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_coloured =
+        stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(is_coloured).init();
 }

@@ -4,3 +4,9 @@
 //! in one process. The roles themselves are crates of their own.
 
 pub mod commands;
+pub mod config;
+pub mod failure;
+pub mod member_files;
+pub mod output;
+pub mod serving;
+pub mod surroundings;

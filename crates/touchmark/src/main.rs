@@ -5,16 +5,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-
-/// The command line.
-#[derive(Parser)]
-#[command(name = "touchmark", version, about, arg_required_else_help = true)]
-struct Arguments {
-    /// What to do.
-    #[command(subcommand)]
-    command: touchmark::commands::Command,
-}
+use touchmark::commands::{Arguments, run};
 
 fn main() -> ExitCode {
-    touchmark::commands::run(Arguments::parse().command)
+    run(Arguments::parse())
 }

@@ -1,0 +1,264 @@
+//! Configuration: one TOML file a role, every key also by environment, sensible without either.
+//!
+//! What counts, from strongest to weakest: the command line, the environment
+//! (`TOUCHMARK_GATEWAY_LISTEN`, `TOUCHMARK_GATEWAY_LIMITS_REQUEST_SECONDS`), the file, the default.
+//! A key is a field here with its default in `Default`, a line in `examples/ROLE.toml`, and nothing
+//! else; no field is an `Option`, so that the defaults list every key.
+
+use std::env;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+use transport::Limits;
+
+use crate::failure::Failure;
+
+/// What an authority is told.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthorityConfig {
+    /// The directory with all that the authority keeps.
+    pub data: PathBuf,
+    /// The store: `sqlite:PATH`, or `postgres://...`. Empty: `store.sqlite` in the data directory.
+    pub store: String,
+    /// The file with the passphrase that opens the vault.
+    pub unlock_file: PathBuf,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The address that gateways connect to, as join tokens say it.
+    pub url: String,
+    /// How long a join token is good, in minutes.
+    pub token_minutes: u32,
+    /// What a peer is granted.
+    pub limits: LimitsConfig,
+}
+
+/// What a gateway is told.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// The directory with all that the gateway keeps.
+    pub data: PathBuf,
+    /// The store: `sqlite:PATH`, or `postgres://...`. Empty: `store.sqlite` in the data directory.
+    pub store: String,
+    /// The file with the passphrase that opens the vault.
+    pub unlock_file: PathBuf,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The address that stations connect to, as join tokens say it.
+    pub url: String,
+    /// How long a join token is good, in minutes.
+    pub token_minutes: u32,
+    /// When stock is filled up each day, local time: `05:00`.
+    pub replenish_at: String,
+    /// For how many days ahead stock is kept.
+    pub replenish_days: u32,
+    /// How much more than planned is kept, in percent.
+    pub yield_margin_percent: u32,
+    /// How long a lease lasts, in seconds; without a result the credential is then suspect.
+    pub lease_seconds: u32,
+    /// What a peer is granted.
+    pub limits: LimitsConfig,
+}
+
+/// What a station is told.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StationConfig {
+    /// The directory with all that the station keeps.
+    pub data: PathBuf,
+    /// The device on the station's port: `tcp:HOST:PORT`, `serial:PATH` or `http://HOST:PORT/soap`.
+    pub device: String,
+    /// How long a device may take for one step, in seconds.
+    pub device_seconds: u32,
+}
+
+/// What a host grants a peer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// Connections at a time from one address.
+    pub connections_per_address_max: usize,
+    /// How long a request may take, in seconds.
+    pub request_seconds: u32,
+}
+
+/// Reads a role's configuration: the file, if there is one, and the environment over it.
+pub fn load<C>(role: &str, file: Option<&Path>) -> anyhow::Result<C>
+where
+    C: Default + Serialize + DeserializeOwned,
+{
+    let config: C = match file {
+        Some(path) => {
+            let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            toml::from_str(&text).map_err(|error| {
+                Failure::new(format!("{} is not a configuration of a {role}", path.display()))
+                    .because(error)
+                    .advise(format!("compare it with examples/{role}.toml"))
+            })?
+        }
+        None => C::default(),
+    };
+    overridden(config, role, env::vars())
+}
+
+impl LimitsConfig {
+    /// As the transport takes them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            connections_max: self.connections_max,
+            connections_per_address_max: self.connections_per_address_max,
+            request: Duration::from_secs(self.request_seconds.into()),
+            ..Limits::default()
+        }
+    }
+}
+
+/// The store's URL, in the data directory where none is given.
+pub fn store_url(store: &str, data: &Path) -> String {
+    if store.is_empty() {
+        format!("sqlite:{}", data.join("store.sqlite").display())
+    } else {
+        store.to_string()
+    }
+}
+
+impl Default for AuthorityConfig {
+    fn default() -> Self {
+        Self {
+            data: "touchmark-data/authority".into(),
+            store: String::new(),
+            unlock_file: "touchmark-data/authority.unlock".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
+            url: "https://127.0.0.1:7443".into(),
+            token_minutes: 60,
+            limits: LimitsConfig::default(),
+        }
+    }
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            data: "touchmark-data/gateway".into(),
+            store: String::new(),
+            unlock_file: "touchmark-data/gateway.unlock".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7444)),
+            url: "https://127.0.0.1:7444".into(),
+            token_minutes: 60,
+            replenish_at: "05:00".into(),
+            replenish_days: 3,
+            yield_margin_percent: 3,
+            lease_seconds: 600,
+            limits: LimitsConfig::default(),
+        }
+    }
+}
+
+impl Default for StationConfig {
+    fn default() -> Self {
+        Self {
+            data: "touchmark-data/station".into(),
+            device: "tcp:127.0.0.1:7450".into(),
+            device_seconds: 10,
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            connections_max: limits.connections_max,
+            connections_per_address_max: limits.connections_per_address_max,
+            request_seconds: 60,
+        }
+    }
+}
+
+/// The configuration with what the environment says about its keys.
+fn overridden<C>(
+    config: C,
+    role: &str,
+    environment: impl Iterator<Item = (String, String)>,
+) -> anyhow::Result<C>
+where
+    C: Serialize + DeserializeOwned,
+{
+    let prefix = format!("TOUCHMARK_{}_", role.to_uppercase());
+    let mut table = Table::try_from(&config).context("cannot list the keys of a configuration")?;
+    for (name, text) in environment {
+        let Some(key) = name.strip_prefix(&prefix) else { continue };
+        let slot = slot(&mut table, key).ok_or_else(|| {
+            Failure::new(format!("{name} in the environment names no key"))
+                .advise(format!("unset it, or look up its spelling in examples/{role}.toml"))
+        })?;
+        *slot = match slot {
+            Value::Integer(_) => text.parse().map(Value::Integer).ok(),
+            Value::Boolean(_) => text.parse().map(Value::Boolean).ok(),
+            _ => Some(Value::String(text.clone())),
+        }
+        .ok_or_else(|| {
+            Failure::new(format!("{name} in the environment is \"{text}\"")).advise("give a number")
+        })?;
+    }
+    table.try_into().map_err(|error| {
+        Failure::new("the environment sets a key to what it cannot be").because(error).into()
+    })
+}
+
+/// The value that an environment key such as `LIMITS_REQUEST_SECONDS` means.
+fn slot<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
+    table.iter_mut().find_map(|(name, value)| {
+        let rest = key.strip_prefix(&name.to_uppercase())?;
+        match value {
+            Value::Table(inner) => slot(inner, rest.strip_prefix('_')?),
+            value => rest.is_empty().then_some(value),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(pairs: &[(&str, &str)]) -> anyhow::Result<GatewayConfig> {
+        let environment = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        overridden(GatewayConfig::default(), "gateway", environment)
+    }
+
+    #[test]
+    fn the_environment_reaches_every_kind_of_key() {
+        let config = with(&[
+            ("TOUCHMARK_GATEWAY_LISTEN", "0.0.0.0:1"),
+            ("TOUCHMARK_GATEWAY_REPLENISH_DAYS", "7"),
+            ("TOUCHMARK_GATEWAY_LIMITS_REQUEST_SECONDS", "5"),
+            ("TOUCHMARK_STATION_DEVICE", "not for a gateway"),
+        ])
+        .unwrap();
+        assert_eq!(config.listen, "0.0.0.0:1".parse().unwrap());
+        assert_eq!(config.replenish_days, 7);
+        assert_eq!(config.limits.limits().request, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn the_environment_is_refused_where_it_means_nothing() {
+        for pair in [
+            ("TOUCHMARK_GATEWAY_LISTENS", "0.0.0.0:1"),
+            ("TOUCHMARK_GATEWAY_LIMITS", "5"),
+            ("TOUCHMARK_GATEWAY_REPLENISH_DAYS", "many"),
+            ("TOUCHMARK_GATEWAY_REPLENISH_DAYS", "-1"),
+            ("TOUCHMARK_GATEWAY_LISTEN", "here"),
+        ] {
+            assert!(with(&[pair]).is_err(), "{pair:?}");
+        }
+    }
+}

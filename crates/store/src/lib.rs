@@ -45,6 +45,7 @@
 mod statement;
 
 pub mod audit;
+pub mod authenticator;
 mod database;
 mod error;
 pub mod gateway;

@@ -10,6 +10,8 @@ pub enum Schema {
     Authority,
     /// A gateway's: plan, stock, leases, outbox.
     Gateway,
+    /// An authenticator's: apparatus register, nonces, signing keys.
+    Authenticator,
 }
 
 /// A name and its SQL. The place in the list is the version, so lists only ever grow at their end.
@@ -21,11 +23,15 @@ const AUTHORITY: &[Step] = &[AUDIT_AND_VAULT];
 
 const GATEWAY: &[Step] = &[AUDIT_AND_VAULT, ("gateway", include_str!("../migrations/gateway/gateway.sql"))];
 
+const AUTHENTICATOR: &[Step] =
+    &[AUDIT_AND_VAULT, ("authenticator", include_str!("../migrations/authenticator/authenticator.sql"))];
+
 impl Schema {
     pub(crate) fn migrator(self) -> Migrator {
         let steps = match self {
             Self::Authority => AUTHORITY,
             Self::Gateway => GATEWAY,
+            Self::Authenticator => AUTHENTICATOR,
         };
         let migrations = (1..).zip(steps).map(|(version, (name, sql))| {
             Migration::new(version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -152,15 +152,31 @@ impl Certificate {
     }
 
     pub(crate) fn authority_key_identifier(&self) -> Result<Vec<u8>, Refusal> {
-        let identifier = match self.extension::<AuthorityKeyIdentifier>()? {
-            Some((false, extension)) => extension.key_identifier,
-            Some((true, _)) => {
-                return Err(Refusal::Extension("its authority key identifier is marked critical"));
+        let identifier = self.stated_authority_key_identifier()?;
+        identifier.ok_or(Refusal::Extension("it has no authority key identifier"))
+    }
+
+    /// The authority key identifier, which a root need not have (RFC 5280 clause 4.2.1.1). Where the
+    /// extension is there, it names the key by its identifier alone.
+    pub(crate) fn stated_authority_key_identifier(&self) -> Result<Option<Vec<u8>>, Refusal> {
+        match self.extension::<AuthorityKeyIdentifier>()? {
+            None => Ok(None),
+            Some((
+                false,
+                AuthorityKeyIdentifier {
+                    key_identifier: Some(identifier),
+                    authority_cert_issuer: None,
+                    authority_cert_serial_number: None,
+                },
+            )) => Ok(Some(identifier.into_bytes().into_vec())),
+            Some(_) => {
+                Err(Refusal::Extension("its authority key identifier is critical or not by key alone"))
             }
-            None => None,
-        };
-        let identifier = identifier.ok_or(Refusal::Extension("it has no authority key identifier"))?;
-        Ok(identifier.into_bytes().into_vec())
+        }
+    }
+
+    pub(crate) fn has_extension(&self, kind: const_oid::ObjectIdentifier) -> bool {
+        self.tbs().extensions().is_some_and(|list| list.iter().any(|extension| extension.extn_id == kind))
     }
 
     /// An extension with its critical flag; refused where it is there twice or cannot be read.

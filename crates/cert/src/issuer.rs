@@ -11,6 +11,8 @@ use const_oid::db::{rfc5280, rfc5912};
 use der::Encode;
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::aws_lc_rs::{ECDSA_P256_SHA256, ECDSA_P384_SHA384};
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::SubjectAltName;
 
 use crate::certificate::Certificate;
 use crate::refusal::Refusal;
@@ -39,6 +41,10 @@ impl Issuer {
     pub fn root(der: &[u8]) -> Result<Self, Refusal> {
         let certificate = authority_certificate(der)?;
         check_issued(&certificate, &certificate)?;
+        let own_key = certificate.subject_key_identifier()?;
+        if certificate.stated_authority_key_identifier()?.is_some_and(|stated| stated != own_key) {
+            return Err(Refusal::Extension("a root's authority key identifier names another key"));
+        }
         Self::new(certificate, Vec::new())
     }
 
@@ -111,16 +117,28 @@ const SIGNATURE_ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 2] = [ECDSA_P2
 const CRITICAL_UNDERSTOOD: [ObjectIdentifier; 2] =
     [rfc5280::ID_CE_BASIC_CONSTRAINTS, rfc5280::ID_CE_KEY_USAGE];
 
-/// The rules of RFC 5280 clause 4.2 that the path builder leaves to its caller.
+/// The rules of RFC 5280 clause 4 for end entities that the library leaves to its caller.
 fn check_end_entity(certificate: &Certificate) -> Result<(), Refusal> {
-    let bytes = certificate.serial();
-    let bytes = bytes.as_bytes();
-    let is_positive = bytes.first().is_some_and(|first| *first < 0x80) && bytes.iter().any(|byte| *byte != 0);
-    if !is_positive || bytes.len() > 20 {
+    let serial = certificate.serial();
+    let serial = serial.as_bytes();
+    let is_positive =
+        serial.first().is_some_and(|first| *first < 0x80) && serial.iter().any(|byte| *byte != 0);
+    if !is_positive || serial.len() > SERIAL_BYTES_MAX {
         return Err(Refusal::Serial);
     }
-    Ok(())
+    if certificate.has_extension(rfc5280::ID_CE_NAME_CONSTRAINTS) {
+        return Err(Refusal::Extension("name constraints belong into certificates of CAs"));
+    }
+    match certificate.extension::<SubjectAltName>()? {
+        Some((critical, _)) if critical != certificate.tbs().subject().is_empty() => Err(Refusal::Extension(
+            "its subject alternative name is critical beside a subject, or not without one",
+        )),
+        _ => Ok(()),
+    }
 }
+
+/// RFC 5280 clause 4.1.2.2; as the highest bit is the sign, this is up to 2^159.
+const SERIAL_BYTES_MAX: usize = 20;
 
 fn authority_certificate(der: &[u8]) -> Result<Certificate, Refusal> {
     let certificate = Certificate::parse(der)?;
@@ -132,11 +150,12 @@ fn authority_certificate(der: &[u8]) -> Result<Certificate, Refusal> {
         return Err(Refusal::NotAuthority("its key usage does not have keyCertSign"));
     }
     let extensions = certificate.tbs().extensions().map_or(&[][..], Vec::as_slice);
-    if extensions
-        .iter()
-        .any(|extension| extension.critical && !CRITICAL_UNDERSTOOD.contains(&extension.extn_id))
-    {
-        return Err(Refusal::NotAuthority("it has a critical extension that is not understood here"));
+    let is_strange = |extension: &Extension| {
+        (extension.critical && !CRITICAL_UNDERSTOOD.contains(&extension.extn_id))
+            || extension.extn_id == rfc5280::ID_CE_POLICY_CONSTRAINTS
+    };
+    if extensions.iter().any(is_strange) {
+        return Err(Refusal::NotAuthority("it has an extension that is not understood here"));
     }
     Ok(certificate)
 }

@@ -3,6 +3,8 @@
 //! Every broken certificate differs from a good one in one thing only, so that each rule is shown to
 //! be the one that refuses it.
 
+#![allow(clippy::unwrap_used)]
+
 mod plant;
 
 use cert::device::Registration;

@@ -1,1 +1,45 @@
-//! The factory's buffer: reads the plan, keeps packs encrypted, leases each once, reports upstream.
+//! The factory's buffer: it reads the production plan, keeps packs encrypted, leases each to one
+//! device, and reports upstream.
+//!
+//! [`Gateway`] is the role while it serves; [`Desk`] is what people do there, and needs only the
+//! store, so it works beside a serving gateway. A file an occasion:
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `plan` | product list and plan: reading CSV, comparing, importing |
+//! | `need` | what the coming days need; reserving numbers for it |
+//! | `replenish` | fetching packs into stock |
+//! | `lease` | a pack to one station for one device |
+//! | `result` | what became of it, and the device's proof |
+//! | `report` | the outbox, upstream |
+//! | `upkeep` | leases that ran out, keys to erase, and the clockwork of it all |
+//! | `admission` | stations: invite, join, admit, revoke |
+//! | `status` | the figures of the factory |
+//! | `routes` | the same as HTTP |
+//!
+//! To add an occasion: a file with an `impl Gateway` (or `impl Desk`), one unit of work on the store
+//! with its audit entry, and a route that translates.
+
+mod admission;
+mod desk;
+mod error;
+mod gateway;
+mod lease;
+mod need;
+pub mod plan;
+mod replenish;
+mod report;
+mod result;
+mod routes;
+mod status;
+mod upkeep;
+mod upstream;
+
+pub use admission::JoinStationError;
+pub use desk::{Actor, Desk, Settings};
+pub use error::GatewayError;
+pub use gateway::{Gateway, OpenError};
+pub use need::{Need, Reservation};
+pub use replenish::{ReplenishError, Replenishment};
+pub use report::Drained;
+pub use upstream::{Upstream, UpstreamError};

@@ -59,6 +59,8 @@ CREATE TABLE credential (
 CREATE INDEX credential_product_state ON credential (product, state);
 CREATE UNIQUE INDEX credential_serial ON credential (product, digits, serial);
 CREATE INDEX credential_lease ON credential (expires) WHERE state = 'leased';
+-- One chip, one proved number.
+CREATE UNIQUE INDEX credential_chip ON credential (hardware_uid) WHERE state = 'verified';
 CREATE INDEX credential_slot_state ON credential (state) WHERE slot IS NOT NULL;
 CREATE INDEX credential_completed ON credential (completed) WHERE completed IS NOT NULL;
 

@@ -12,6 +12,7 @@ use identity::{
 };
 use serde::Serialize;
 
+pub use crate::audit::Cause;
 use crate::statement::{count, parsed};
 use crate::{Slot, Snapshot, StoreError, Transaction, audit};
 
@@ -69,17 +70,6 @@ pub struct Lease {
     pub station: MemberName,
     /// When the lease runs out.
     pub expires: i64,
-}
-
-/// Who does something, when, and what it is called in the audit log.
-#[derive(Clone, Copy, Debug)]
-pub struct Cause<'a> {
-    /// When, in seconds since 1970.
-    pub time: i64,
-    /// Who: a member's URN, or a person at the command line.
-    pub actor: &'a str,
-    /// What, noun and verb: `credential.lease`.
-    pub action: &'static str,
 }
 
 /// Why a state was not changed.
@@ -282,6 +272,22 @@ pub async fn find(snapshot: &mut Snapshot, number: &DeviceNumber) -> Result<Opti
         number.to_string(),
     )?;
     row.map(Credential::try_from).transpose()
+}
+
+/// The number that a chip has proved to hold.
+///
+/// # Errors
+/// The store fails.
+pub async fn verified_on(
+    snapshot: &mut Snapshot,
+    hardware_uid: &HardwareUid,
+) -> Result<Option<DeviceNumber>, StoreError> {
+    let row: Option<(String,)> = fetch_optional!(
+        snapshot,
+        "SELECT number FROM credential WHERE hardware_uid = $1 AND state = 'verified'",
+        hardware_uid.to_string(),
+    )?;
+    row.map(|(number,)| parsed("credential.number", &number)).transpose()
 }
 
 /// How many credentials are in each state, by product; abandoned ones are left out.

@@ -1,0 +1,86 @@
+//! The gateway while it serves: the desk, the key ring and the link to the authority.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cert::{DeviceVerifier, Trust};
+use identity::Member;
+use store::gateway::credential;
+use store::{KeyRing, KeyRingError, Secret, StoreError, Vault, VaultError};
+use tokio::sync::{Mutex, Notify};
+
+use crate::desk::{Actor, Desk};
+use crate::upstream::Upstream;
+
+/// A serving gateway. One process at a time has the key ring open.
+pub struct Gateway {
+    pub(crate) desk: Desk,
+    pub(crate) ring: KeyRing,
+    pub(crate) upstream: Arc<dyn Upstream>,
+    pub(crate) devices: DeviceVerifier,
+    pub(crate) trust: Trust,
+    pub(crate) actor: Actor,
+    /// Held while stock is filled up, so that two runs do not reserve for the same need.
+    pub(crate) replenishing: Mutex<()>,
+    /// Rings when there is something in the outbox or to erase.
+    pub(crate) work: Notify,
+}
+
+/// Why a gateway does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The vault stays shut.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The key ring does not open.
+    #[error(transparent)]
+    KeyRing(#[from] KeyRingError),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Gateway {
+    /// Makes the vault of a new gateway. One that was made before with the same passphrase is as good,
+    /// so that joining can be repeated.
+    ///
+    /// # Errors
+    /// The passphrase is too short, or another one made the vault.
+    pub async fn init(desk: &Desk, passphrase: Secret) -> Result<(), OpenError> {
+        match Vault::create(&desk.store, passphrase.clone()).await {
+            Err(VaultError::Exists) => Vault::unlock(&desk.store, passphrase).await,
+            made => made,
+        }?;
+        Ok(())
+    }
+
+    /// Opens a gateway to serve. `key_ring` is the key ring's file, beside the store.
+    ///
+    /// # Errors
+    /// The passphrase is wrong, another process serves already, or the store fails.
+    pub async fn open(
+        desk: Desk,
+        passphrase: Secret,
+        key_ring: &Path,
+        trust: Trust,
+        upstream: Arc<dyn Upstream>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let vault = Vault::unlock(&desk.store, passphrase).await?;
+        let named = credential::named_slots(&mut desk.store.read().await?).await?;
+        Ok(Arc::new(Self {
+            ring: KeyRing::open(key_ring, vault, &named)?,
+            upstream,
+            devices: DeviceVerifier::new(trust.clone()),
+            trust,
+            actor: Actor::member(&Member::gateway(desk.factory.clone())),
+            replenishing: Mutex::new(()),
+            work: Notify::new(),
+            desk,
+        }))
+    }
+
+    /// The gateway's books.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+}

@@ -1,0 +1,280 @@
+//! Replenishing: what the coming days need is reserved, fetched in batches and filed encrypted.
+//!
+//! A reserved number is kept until its pack is filed, so a run that breaks off goes on where it was:
+//! the same numbers asked for again give the same packs.
+
+use std::collections::VecDeque;
+
+use identity::{DeviceNumber, Transition, line};
+use message::issue::{
+    CertificateTransmission, CertificateTransmissionRequest, DEVICE_NUMBERS_MAX, NumberedPack,
+};
+use message::problem::{Problem, ProblemCode};
+use message::report::Event;
+use serde::Serialize;
+use store::gateway::credential::{self, Cause, Pack, SealedSecret};
+use store::gateway::moment::{self, Moment};
+use store::gateway::{allotment, outbox};
+use store::{KeyRingError, Slot, StoreError};
+
+use crate::desk::event_text;
+use crate::error::GatewayError;
+use crate::gateway::Gateway;
+use crate::need::Reservation;
+use crate::upstream::UpstreamError;
+
+/// What a replenishing did.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replenishment {
+    /// What was reserved, a product each.
+    pub products: Vec<Reservation>,
+    /// Packs filed.
+    pub stocked: u64,
+    /// Numbers that the authority will not issue, with its reason.
+    pub refused: Vec<(DeviceNumber, String)>,
+}
+
+/// Why replenishing broke off. What was filed stays; the rest is fetched the next time.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplenishError {
+    /// The authority gave no answer, or refused for a reason of this factory's.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The authority sent packs that are not what was asked for.
+    #[error("the authority sent an unusable pack for {number}: {fault}")]
+    Unusable {
+        /// The number asked for.
+        number: DeviceNumber,
+        /// What is wrong.
+        fault: String,
+    },
+    /// The gateway failed.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+}
+
+impl Gateway {
+    /// Works out the need, reserves numbers for it and fetches all packs that are missing. Without the
+    /// authority nothing is lost: reserved numbers are fetched the next time.
+    ///
+    /// # Errors
+    /// The authority gives no answer or makes no sense, or the store fails.
+    pub async fn replenish(&self) -> Result<Replenishment, ReplenishError> {
+        let _only_one = self.replenishing.lock().await;
+        let started = self.desk.now();
+        self.hear_allotment().await?;
+        let products = self.desk.reserve(&self.actor).await?;
+        let (stocked, refused) = self.fetch().await?;
+        self.note_replenished(started).await?;
+        Ok(Replenishment { products, stocked, refused })
+    }
+
+    /// Fetches the packs of numbers that are reserved already. How many were filed.
+    ///
+    /// # Errors
+    /// As for [`Gateway::replenish`].
+    pub async fn resume(&self) -> Result<u64, ReplenishError> {
+        let _only_one = self.replenishing.lock().await;
+        Ok(self.fetch().await?.0)
+    }
+
+    async fn hear_allotment(&self) -> Result<(), ReplenishError> {
+        let heard = self.upstream.allotment().await?;
+        let body = serde_json::to_string(&heard)
+            .map_err(|_| GatewayError::Store(StoreError::Corrupt { what: "allotment.body" }))?;
+        let now = self.desk.now();
+        let stored: Result<(), GatewayError> = self
+            .desk
+            .store
+            .write(move |transaction| {
+                Box::pin(async move { Ok(allotment::replace(transaction, now, &body).await?) })
+            })
+            .await;
+        Ok(stored?)
+    }
+
+    async fn fetch(&self) -> Result<(u64, Vec<(DeviceNumber, String)>), ReplenishError> {
+        let mut stocked = 0;
+        let mut refused = Vec::new();
+        loop {
+            let mut snapshot = self.desk.store.read().await.map_err(GatewayError::from)?;
+            let numbers =
+                credential::reserved(&mut snapshot, DEVICE_NUMBERS_MAX).await.map_err(GatewayError::from)?;
+            drop(snapshot);
+            if numbers.is_empty() {
+                return Ok((stocked, refused));
+            }
+            // A batch is issued whole or not at all, so a refused one is halved until the numbers that
+            // are at fault stand alone.
+            let mut batches = VecDeque::from([numbers]);
+            while let Some(mut batch) = batches.pop_front() {
+                let request = CertificateTransmissionRequest { device_numbers: batch.clone() };
+                match self.upstream.issue(&request).await {
+                    Ok(answer) => stocked += self.file(batch, answer).await?,
+                    Err(UpstreamError::Refused(problem)) if is_about_a_number(&problem) => {
+                        let half = batch.split_off(batch.len() / 2);
+                        if batch.is_empty() {
+                            refused.extend(self.abandon(half, &problem).await?);
+                        } else {
+                            batches.push_front(half);
+                            batches.push_front(batch);
+                        }
+                    }
+                    Err(other) => return Err(other.into()),
+                }
+            }
+        }
+    }
+
+    /// Gives up numbers that will never be issued; the next need reserves others.
+    async fn abandon(
+        &self,
+        numbers: Vec<DeviceNumber>,
+        problem: &Problem,
+    ) -> Result<Vec<(DeviceNumber, String)>, GatewayError> {
+        let (now, actor, reason) = (self.desk.now(), self.actor.clone(), problem.to_string());
+        let given_up: Vec<_> = numbers.iter().map(|number| (number.clone(), reason.clone())).collect();
+        tracing::warn!(?numbers, reason, "the authority will not issue these numbers");
+        self.desk
+            .store
+            .write(move |transaction| {
+                Box::pin(async move {
+                    let cause = Cause { time: now, actor: actor.as_str(), action: "credential.abandon" };
+                    let changes: Vec<_> =
+                        numbers.into_iter().map(|number| (number, &[Transition::Abandon][..])).collect();
+                    credential::apply(transaction, cause, &changes, &reason).await?;
+                    Ok::<(), GatewayError>(())
+                })
+            })
+            .await?;
+        Ok(given_up)
+    }
+
+    /// Checks, encrypts and stores packs that have arrived.
+    async fn file(
+        &self,
+        numbers: Vec<DeviceNumber>,
+        answer: CertificateTransmission,
+    ) -> Result<u64, ReplenishError> {
+        let now = self.desk.now();
+        self.check(&numbers, &answer.packs, now)?;
+        let contexts: Vec<_> = numbers.iter().map(DeviceNumber::text).collect();
+        let secrets: Vec<(&[u8], &[u8])> = contexts
+            .iter()
+            .zip(&answer.packs)
+            .map(|(context, numbered)| (context.as_bytes(), numbered.pack.secret_key.expose()))
+            .collect();
+        let sealed = self.ring.seal(&secrets).await.map_err(GatewayError::from)?;
+        let slots: Vec<Slot> = sealed.iter().map(|(slot, _)| *slot).collect();
+        let packs: Vec<(DeviceNumber, Pack)> = answer
+            .packs
+            .into_iter()
+            .zip(sealed)
+            .map(|(numbered, (slot, sealed))| pack_of(numbered, SealedSecret { slot, sealed }, now))
+            .collect();
+        let filed = packs.len() as u64;
+        if let Err(error) = self.store_packs(packs, now).await {
+            // No row names the new keys.
+            self.ring.erase(&slots).await.map_err(GatewayError::from)?;
+            self.ring.release(&slots);
+            return Err(error.into());
+        }
+        self.work.notify_one();
+        Ok(filed)
+    }
+
+    fn check(
+        &self,
+        numbers: &[DeviceNumber],
+        packs: &[NumberedPack],
+        now: i64,
+    ) -> Result<(), ReplenishError> {
+        let unusable = |number: &DeviceNumber, fault: &dyn std::fmt::Display| ReplenishError::Unusable {
+            number: number.clone(),
+            fault: fault.to_string(),
+        };
+        for (at, number) in numbers.iter().enumerate() {
+            let numbered = packs
+                .get(at)
+                .filter(|numbered| numbered.device_number == *number)
+                .ok_or_else(|| unusable(number, &"it is missing from its place in the answer"))?;
+            let identity = self
+                .devices
+                .verify(&numbered.pack.client_certificate.0, now)
+                .map_err(|refusal| unusable(number, &refusal))?;
+            if identity.number != *number {
+                return Err(unusable(number, &"its certificate is another device's"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_packs(&self, packs: Vec<(DeviceNumber, Pack)>, now: i64) -> Result<(), GatewayError> {
+        let actor = self.actor.clone();
+        self.desk
+            .store
+            .write(move |transaction| {
+                Box::pin(async move {
+                    let stocked = event_text(&Event::Stocked)?;
+                    let cause = Cause { time: now, actor: actor.as_str(), action: "credential.stock" };
+                    let steps = &[Transition::Issue, Transition::Stock][..];
+                    let changes: Vec<_> = packs.iter().map(|(number, _)| (number.clone(), steps)).collect();
+                    let events: Vec<_> =
+                        packs.iter().map(|(number, _)| (number.clone(), stocked.clone())).collect();
+                    credential::file_packs(transaction, &packs).await?;
+                    credential::apply(transaction, cause, &changes, &()).await?;
+                    Ok(outbox::push(transaction, now, &events).await?)
+                })
+            })
+            .await
+    }
+
+    async fn note_replenished(&self, started: i64) -> Result<(), GatewayError> {
+        self.desk
+            .store
+            .write(move |transaction| {
+                Box::pin(async move { Ok(moment::note(transaction, Moment::Replenished, started).await?) })
+            })
+            .await
+    }
+}
+
+fn pack_of(numbered: NumberedPack, secret: SealedSecret, now: i64) -> (DeviceNumber, Pack) {
+    let NumberedPack { device_number, pack } = numbered;
+    let digest = line::pack_digest(
+        &device_number,
+        &pack.root_certificate.0,
+        &pack.issuing_certificate.0,
+        &pack.client_certificate.0,
+        pack.secret_key.expose(),
+    );
+    let filed = Pack {
+        created: now,
+        root: pack.root_certificate.0,
+        issuing: pack.issuing_certificate.0,
+        certificate: pack.client_certificate.0,
+        digest: digest.to_vec(),
+        secret: Some(secret),
+    };
+    (device_number, filed)
+}
+
+/// Whether the refusal is about single numbers of the batch, which will never be issued, and not about
+/// this factory or this moment.
+fn is_about_a_number(problem: &Problem) -> bool {
+    matches!(
+        problem.code,
+        ProblemCode::AlreadyMade
+            | ProblemCode::OutOfRange
+            | ProblemCode::UnknownProduct
+            | ProblemCode::ProductWithoutCredential
+            | ProblemCode::IllegalState
+    )
+}
+
+impl From<KeyRingError> for ReplenishError {
+    fn from(error: KeyRingError) -> Self {
+        Self::Gateway(error.into())
+    }
+}

@@ -1,0 +1,147 @@
+//! The gateway over HTTP: JSON for everyone, described by OpenAPI, and SOAP for a factory's older systems.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, response};
+use message::join::{JoinRequest, Membership};
+use message::lease::{Lease, LeaseRequest};
+use message::problem::Problem;
+use message::result::{WriteResultResponse, WriteResultTransmission};
+use message::soap::Operation;
+use message::status::FactoryStatus;
+use transport::soap::{SoapAnswer, SoapFault, SoapRequest, service};
+use transport::{Json, Refused, Station};
+use utoipa::OpenApi;
+
+use crate::error::GatewayError;
+use crate::gateway::Gateway;
+
+type Shared = State<Arc<Gateway>>;
+
+impl Gateway {
+    /// All that stations may ask of this gateway.
+    pub fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/v1/leases", post(lease))
+            .route("/v1/results", post(result))
+            .route("/v1/status", get(status))
+            .route("/v1/join", post(join))
+            .route("/openapi.json", get(openapi))
+            .route("/soap", service(soap))
+            .with_state(self)
+    }
+}
+
+/// What the service offers, as OpenAPI 3.1.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "touchmark gateway", description = "Leases credential packs to the stations of a factory."),
+    paths(lease, result, status, join)
+)]
+struct Description;
+
+/// Asks for the pack of a device number.
+#[utoipa::path(
+    post, path = "/v1/leases", request_body = LeaseRequest,
+    responses(
+        (status = 200, description = "The pack is leased to this station for this device.", body = Lease),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn lease(
+    State(gateway): Shared,
+    station: Station,
+    Json(request): Json<LeaseRequest>,
+) -> Result<Json<Lease>, Refused> {
+    gateway.desk().admit(&station).await.map_err(refused)?;
+    Ok(Json(gateway.lease(&station.name, &request).await.map_err(refused)?))
+}
+
+/// Delivers the result of a write.
+#[utoipa::path(
+    post, path = "/v1/results", request_body = WriteResultTransmission,
+    responses(
+        (status = 200, description = "The result is stored.", body = WriteResultResponse),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn result(
+    State(gateway): Shared,
+    station: Station,
+    Json(result): Json<WriteResultTransmission>,
+) -> Result<Json<WriteResultResponse>, Refused> {
+    gateway.desk().admit(&station).await.map_err(refused)?;
+    Ok(Json(gateway.result(&station.name, &result).await.map_err(refused)?))
+}
+
+/// The figures of the factory.
+#[utoipa::path(
+    get, path = "/v1/status",
+    responses(
+        (status = 200, description = "How the factory stands.", body = FactoryStatus),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn status(State(gateway): Shared, station: Station) -> Result<Json<FactoryStatus>, Refused> {
+    gateway.desk().admit(&station).await.map_err(refused)?;
+    Ok(Json(gateway.desk().status().await.map_err(refused)?))
+}
+
+/// Makes a newcomer with a join token a station.
+#[utoipa::path(
+    post, path = "/v1/join", request_body = JoinRequest,
+    responses(
+        (status = 200, description = "The newcomer is a station now.", body = Membership),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn join(State(gateway): Shared, Json(request): Json<JoinRequest>) -> Result<Json<Membership>, Refused> {
+    let joined = gateway.join(&request).await;
+    joined.map(Json).map_err(|error| logged(error.problem(), &error))
+}
+
+async fn openapi() -> response::Json<utoipa::openapi::OpenApi> {
+    response::Json(Description::openapi())
+}
+
+async fn soap(
+    State(gateway): Shared,
+    station: Result<Station, Refused>,
+    request: SoapRequest,
+) -> Result<Response, SoapFault> {
+    let station = station?;
+    gateway.desk().admit(&station).await.map_err(refused)?;
+    match request.operation() {
+        Operation::CertificateTransmissionRequest => {
+            let lease = gateway.lease(&station.name, &request.message()?).await.map_err(refused)?;
+            Ok(SoapAnswer(lease).into_response())
+        }
+        Operation::WriteResultTransmission => {
+            let response = gateway.result(&station.name, &request.message()?).await.map_err(refused)?;
+            Ok(SoapAnswer(response).into_response())
+        }
+        other => Err(SoapFault::not_served(other)),
+    }
+}
+
+fn refused(error: GatewayError) -> Refused {
+    logged(error.problem(), &error)
+}
+
+/// A refusal is the peer's business; what failed here is logged with all its causes.
+fn logged(problem: Problem, error: &(dyn Error + 'static)) -> Refused {
+    if problem.status >= 500 {
+        tracing::error!(error, "a request failed");
+    } else {
+        tracing::info!(code = %problem.code, detail = problem.detail, "a request was refused");
+    }
+    Refused(problem)
+}

@@ -1,0 +1,71 @@
+//! The authority, as a gateway sees it.
+
+use std::error::Error;
+
+use message::allotment::Allotment;
+use message::issue::{CertificateTransmission, CertificateTransmissionRequest};
+use message::join::{MemberRequest, Membership};
+use message::problem::Problem;
+use message::report::{Report, ReportAnswer};
+use transport::{CallError, Client};
+
+use std::pin::Pin;
+
+/// An answer that is awaited.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, UpstreamError>> + Send + 'a>>;
+
+/// What a gateway asks of the authority.
+pub trait Upstream: Send + Sync {
+    /// What the factory may make.
+    fn allotment(&self) -> Answer<'_, Allotment>;
+    /// Packs for these numbers.
+    fn issue<'a>(
+        &'a self,
+        request: &'a CertificateTransmissionRequest,
+    ) -> Answer<'a, CertificateTransmission>;
+    /// What became of packs.
+    fn report<'a>(&'a self, report: &'a Report) -> Answer<'a, ReportAnswer>;
+    /// A certificate for a station that joins.
+    fn member<'a>(&'a self, request: &'a MemberRequest) -> Answer<'a, Membership>;
+}
+
+/// Why the authority gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// It refused.
+    #[error("the authority refused: {0}")]
+    Refused(Problem),
+    /// It was not reached, or what it answered makes no sense.
+    #[error("the authority gave no answer")]
+    NoAnswer(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl Upstream for Client {
+    fn allotment(&self) -> Answer<'_, Allotment> {
+        Box::pin(async { Ok(self.get_json("/v1/allotment").await?) })
+    }
+
+    fn issue<'a>(
+        &'a self,
+        request: &'a CertificateTransmissionRequest,
+    ) -> Answer<'a, CertificateTransmission> {
+        Box::pin(async { Ok(self.post_json("/v1/packs", request).await?) })
+    }
+
+    fn report<'a>(&'a self, report: &'a Report) -> Answer<'a, ReportAnswer> {
+        Box::pin(async { Ok(self.post_json("/v1/reports", report).await?) })
+    }
+
+    fn member<'a>(&'a self, request: &'a MemberRequest) -> Answer<'a, Membership> {
+        Box::pin(async { Ok(self.post_json("/v1/members", request).await?) })
+    }
+}
+
+impl From<CallError> for UpstreamError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(problem) => Self::Refused(problem),
+            other => Self::NoAnswer(Box::new(other)),
+        }
+    }
+}

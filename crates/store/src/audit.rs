@@ -41,6 +41,17 @@ pub struct Entry {
     pub hash: Vec<u8>,
 }
 
+/// Who does something, when, and what it is called in the audit log.
+#[derive(Clone, Copy, Debug)]
+pub struct Cause<'a> {
+    /// When, in seconds since 1970.
+    pub time: i64,
+    /// Who: a member's URN, or a person at the command line.
+    pub actor: &'a str,
+    /// What, noun and verb: `credential.lease`.
+    pub action: &'static str,
+}
+
 /// The log's last entry: whoever keeps it can later prove that nothing before it was changed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Head {

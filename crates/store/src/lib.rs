@@ -25,9 +25,9 @@
 //!    }
 //!    ```
 //!
-//!    The macros `execute!`, `execute_all!`, `fetch_one!`, `fetch_optional!` and `fetch_all!`
-//!    (`statement.rs`) run the one SQL text, with `$1..$n`, on whichever database is open. List the
-//!    columns, never `*`. `RETURNING` and `ON CONFLICT` work on both. Use `execute_all!` for many rows.
+//!    The macros `execute!`, `execute_all!`, `fetch_one!`, `fetch_optional!`, `fetch_all!` and
+//!    `fetch_all_of!` (`statement.rs`) run the one SQL text, with `$1..$n`, on whichever database is
+//!    open. List the columns, never `*`. `RETURNING` and `ON CONFLICT` work on both. Use `execute_all!` for many rows.
 //! 3. Callers put the functions together in one unit of work and audit it there:
 //!
 //!    ```text
@@ -46,6 +46,7 @@ mod statement;
 
 pub mod audit;
 pub mod authenticator;
+pub mod authority;
 mod database;
 mod error;
 pub mod gateway;

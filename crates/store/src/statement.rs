@@ -82,6 +82,29 @@ macro_rules! fetch_all {
     };
 }
 
+/// `fetch_all_of!(snapshot, "SELECT ... WHERE key IN (", keys, |key| key.to_string(), ")")`: all rows
+/// of many keys; the text, `VALUES` with the keys, then the last text.
+macro_rules! fetch_all_of {
+    ($snapshot:expr, $before:literal, $keys:expr, |$key:ident| $value:expr, $after:literal) => {
+        async {
+            let mut found = Vec::new();
+            for chunk in $keys.chunks(crate::statement::ROWS_PER_STATEMENT) {
+                let rows = on_connection!($snapshot, connection => {
+                    let mut statement = sqlx::QueryBuilder::new($before);
+                    statement.push_values(chunk, |mut values, $key| { values.push_bind($value); });
+                    statement.push($after);
+                    let is_full = chunk.len() == crate::statement::ROWS_PER_STATEMENT;
+                    let query = statement.build_query_as().persistent(is_full);
+                    query.fetch_all(&mut **connection).await
+                })?;
+                found.extend(rows);
+            }
+            Ok::<_, crate::StoreError>(found)
+        }
+        .await
+    };
+}
+
 /// A word read back from a text column.
 pub(crate) fn parsed<T: FromStr>(column: &'static str, text: &str) -> Result<T, StoreError> {
     text.parse().map_err(|_| StoreError::Corrupt { what: column })

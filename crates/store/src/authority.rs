@@ -1,0 +1,17 @@
+//! What an authority stores: its CAs, what may be made, every credential ever issued, what became of
+//! each, and who may ask.
+//!
+//! A file a noun, with the tables of `migrations/authority`. Secret keys are here only sealed by the
+//! vault.
+
+pub mod allotment;
+pub mod ca;
+pub mod credential;
+pub mod device;
+pub mod member;
+pub mod pack;
+pub mod product;
+pub mod report;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! The issue log: every credential, where it stands, and which certificate serial and key it has.
+//!
+//! [`apply`] is the only function that changes a credential's state: it asks the state machine of
+//! `identity` and appends the audit entry.
+
+use identity::{CredentialState, DeviceNumber, IllegalTransition, MemberName, ProductCode, Transition};
+use serde::Serialize;
+
+use crate::audit::Cause;
+use crate::statement::{count, parsed};
+use crate::{Snapshot, StoreError, Transaction, audit};
+
+/// A credential as it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credential {
+    /// Its device number.
+    pub number: DeviceNumber,
+    /// The factory it was issued for.
+    pub factory: MemberName,
+    /// Where it stands.
+    pub state: CredentialState,
+    /// The serial of its certificate.
+    pub certificate_serial: Vec<u8>,
+    /// SHA-256 of its public key info.
+    pub public_key_sha256: Vec<u8>,
+}
+
+/// A credential that is about to be signed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Intent {
+    /// Its device number.
+    pub number: DeviceNumber,
+    /// The serial of the certificate to be signed.
+    pub certificate_serial: Vec<u8>,
+    /// SHA-256 of its public key info.
+    pub public_key_sha256: Vec<u8>,
+}
+
+/// The steps that a credential takes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// Its device number.
+    pub number: DeviceNumber,
+    /// Where it stands, as the caller has seen in this unit of work.
+    pub from: CredentialState,
+    /// The steps, in order.
+    pub transitions: Vec<Transition>,
+}
+
+/// Why a state was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The life cycle does not have this step.
+    #[error("{number}: {source}")]
+    Illegal {
+        /// The credential.
+        number: DeviceNumber,
+        /// The step.
+        source: IllegalTransition,
+    },
+    /// A credential does not stand where the caller has seen it.
+    #[error("a credential changed meanwhile")]
+    Changed,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes each credential its steps further, and appends one audit entry that lists them all, with
+/// `detail` beside. The states they are in afterwards, in order.
+///
+/// # Errors
+/// A step is not in the life cycle, or a credential stands elsewhere; then the unit of work must fail.
+pub async fn apply(
+    transaction: &mut Transaction,
+    cause: Cause<'_>,
+    changes: &[Change],
+    detail: &(impl Serialize + Sync),
+) -> Result<Vec<CredentialState>, ApplyError> {
+    let steps = changes.iter().map(Step::new).collect::<Result<Vec<_>, _>>()?;
+    let changed = execute_all!(
+        transaction,
+        "UPDATE credential SET state = new.column3 FROM (",
+        steps,
+        |step| (step.number.to_string(), step.from.as_str(), step.to.as_str()),
+        ") AS new WHERE credential.number = new.column1 AND credential.state = new.column2 \
+         AND credential.state <> 'abandoned'"
+    )?;
+    if changed != steps.len() as u64 {
+        return Err(ApplyError::Changed);
+    }
+    let body = AuditBody { credentials: &steps, detail };
+    audit::append(transaction, cause.time, cause.actor, cause.action, &body).await?;
+    Ok(steps.iter().map(|step| step.to).collect())
+}
+
+#[derive(Serialize)]
+struct Step<'a> {
+    number: &'a DeviceNumber,
+    from: CredentialState,
+    to: CredentialState,
+}
+
+#[derive(Serialize)]
+struct AuditBody<'a, D> {
+    credentials: &'a [Step<'a>],
+    detail: &'a D,
+}
+
+impl<'a> Step<'a> {
+    fn new(change: &'a Change) -> Result<Self, ApplyError> {
+        let Change { number, from, transitions } = change;
+        let to = transitions
+            .iter()
+            .try_fold(*from, |state, transition| state.after(*transition))
+            .map_err(|source| ApplyError::Illegal { number: number.clone(), source })?;
+        Ok(Self { number, from: *from, to })
+    }
+}
+
+/// Stores what is about to be signed for a factory: credentials that are intended, with an audit
+/// entry that names each serial and key before it is used.
+///
+/// # Errors
+/// A number, serial or key was used before, or the store fails.
+pub async fn intend(
+    transaction: &mut Transaction,
+    cause: Cause<'_>,
+    factory: &MemberName,
+    intents: &[Intent],
+) -> Result<(), StoreError> {
+    execute_all!(
+        transaction,
+        "INSERT INTO credential \
+         (certificate_serial, number, product, factory, state, public_key_sha256, intended) ",
+        intents,
+        |intent| (
+            intent.certificate_serial.clone(),
+            intent.number.to_string(),
+            intent.number.product().to_string(),
+            factory.to_string(),
+            CredentialState::Intended.as_str(),
+            intent.public_key_sha256.clone(),
+            cause.time,
+        ),
+        ""
+    )?;
+    let listed: Vec<_> = intents
+        .iter()
+        .map(|intent| Intended {
+            number: &intent.number,
+            certificate_serial: hex::encode(&intent.certificate_serial),
+            public_key_sha256: hex::encode(&intent.public_key_sha256),
+        })
+        .collect();
+    audit::append(transaction, cause.time, cause.actor, cause.action, &listed).await
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Intended<'a> {
+    number: &'a DeviceNumber,
+    certificate_serial: String,
+    public_key_sha256: String,
+}
+
+/// The credentials of these numbers, those that there are; abandoned ones are left out.
+///
+/// # Errors
+/// The store fails.
+pub async fn find_all(
+    snapshot: &mut Snapshot,
+    numbers: &[DeviceNumber],
+) -> Result<Vec<Credential>, StoreError> {
+    let rows: Vec<Row> = fetch_all_of!(
+        snapshot,
+        "SELECT number, factory, state, certificate_serial, public_key_sha256 FROM credential \
+         WHERE state <> 'abandoned' AND number IN (",
+        numbers,
+        |number| number.to_string(),
+        ")"
+    )?;
+    rows.into_iter().map(Credential::try_from).collect()
+}
+
+/// The credential of this number.
+///
+/// # Errors
+/// The store fails.
+pub async fn find(snapshot: &mut Snapshot, number: &DeviceNumber) -> Result<Option<Credential>, StoreError> {
+    Ok(find_all(snapshot, std::slice::from_ref(number)).await?.pop())
+}
+
+/// Credentials whose signing was begun and is not finished.
+///
+/// # Errors
+/// The store fails.
+pub async fn intended(snapshot: &mut Snapshot) -> Result<Vec<Credential>, StoreError> {
+    let rows: Vec<Row> = fetch_all!(
+        snapshot,
+        "SELECT number, factory, state, certificate_serial, public_key_sha256 FROM credential \
+         WHERE state = 'intended' ORDER BY number"
+    )?;
+    rows.into_iter().map(Credential::try_from).collect()
+}
+
+/// How many credentials are in each state, by factory and product; abandoned ones are left out.
+///
+/// # Errors
+/// The store fails.
+pub async fn counts(
+    snapshot: &mut Snapshot,
+) -> Result<Vec<(MemberName, ProductCode, CredentialState, u64)>, StoreError> {
+    let rows: Vec<(String, String, String, i64)> = fetch_all!(
+        snapshot,
+        "SELECT factory, product, state, count(*) FROM credential WHERE state <> 'abandoned' \
+         GROUP BY factory, product, state ORDER BY factory, product, state"
+    )?;
+    rows.into_iter()
+        .map(|(factory, product, state, number)| {
+            Ok((
+                parsed("credential.factory", &factory)?,
+                parsed("credential.product", &product)?,
+                parsed("credential.state", &state)?,
+                count("credential", number)?,
+            ))
+        })
+        .collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    number: String,
+    factory: String,
+    state: String,
+    certificate_serial: Vec<u8>,
+    public_key_sha256: Vec<u8>,
+}
+
+impl TryFrom<Row> for Credential {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            number: parsed("credential.number", &row.number)?,
+            factory: parsed("credential.factory", &row.factory)?,
+            state: parsed("credential.state", &row.state)?,
+            certificate_serial: row.certificate_serial,
+            public_key_sha256: row.public_key_sha256,
+        })
+    }
+}

@@ -1,0 +1,467 @@
+//! One write, from the scan to the device's last word (source A Fig. 17).
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cert::possession;
+use identity::line::{self, Refusal, Session};
+use identity::scan::{self, CheckDigit, ScanError};
+use identity::{CredentialState, DeviceNumber, HardwareUid, ProductCode, Random};
+use message::allotment::Allotment;
+use message::bytes::Bytes;
+use message::lease::{AttemptId, Lease, LeaseRequest};
+use message::problem::Problem;
+use message::result::{Proof, WriteOutcome, WriteResultResponse, WriteResultTransmission};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep};
+use transport::{CallError, Client};
+
+use crate::attempts::{Attempt, Attempts, Stage};
+use crate::device::{Device, DeviceAddress, DeviceError, DeviceIdentity, WriteError};
+use crate::failure::Failure;
+
+/// What a station grants others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// How long a device may take for a step; storing a pack is the longest.
+    pub device_step: Duration,
+    /// How long a request to the gateway is repeated before the operator is told.
+    pub gateway: Duration,
+}
+
+/// A device that was written, proved and filed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Written {
+    /// Its number from now on.
+    pub device_number: DeviceNumber,
+    /// Its chip.
+    pub hardware_uid: HardwareUid,
+}
+
+/// A station: its gateway, and what it remembers.
+pub struct Station {
+    gateway: Client,
+    attempts: Attempts,
+    random: Arc<dyn Random>,
+    limits: Limits,
+    check_digits: Mutex<HashMap<ProductCode, CheckDigit>>,
+}
+
+/// How often a device is led through a step whose outcome is unknown.
+const ROUNDS: u32 = 3;
+
+/// How long a device is left to itself before it is tried again.
+const ROUND_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the gateway is left alone before it is asked again, at first; each time twice as long.
+const GATEWAY_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long the gateway is left alone at most.
+const GATEWAY_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+impl Station {
+    /// The station that asks this gateway and keeps its unfinished attempts in this directory.
+    ///
+    /// # Errors
+    /// The directory cannot be made.
+    pub fn new(
+        gateway: Client,
+        attempts_directory: &Path,
+        random: Arc<dyn Random>,
+        limits: Limits,
+    ) -> io::Result<Self> {
+        let attempts = Attempts::open(attempts_directory)?;
+        Ok(Self { gateway, attempts, random, limits, check_digits: Mutex::default() })
+    }
+
+    /// Writes the device at `address` as the number on the scanned plate says.
+    ///
+    /// # Errors
+    /// The sentence for the operator, and what may be done with the device.
+    pub async fn write(&self, scan: &str, address: &DeviceAddress) -> Result<Written, Failure> {
+        let number = self.read_plate(scan).await?;
+        let mut device = Device::at(address, self.limits.device_step);
+        let identity = device.identify().await.map_err(Failure::PortSilent)?;
+        check_device(&number, &identity)?;
+        let written = Written { device_number: number.clone(), hardware_uid: identity.hardware_uid.clone() };
+        match self.unfinished(&number, &identity.hardware_uid).await? {
+            Some(Attempt { stage: Stage::Filed { client_certificate }, .. }) => {
+                self.finish(&mut device, identity, &number, &client_certificate).await?;
+            }
+            _ if identity.confirmed => return Err(Failure::AlreadyFinished(number)),
+            unfinished => self.write_anew(&mut device, identity, number, unfinished).await?,
+        }
+        Ok(written)
+    }
+
+    /// Delivers the results that an earlier break of the line left behind, and returns how many still
+    /// wait.
+    ///
+    /// # Errors
+    /// The station's files cannot be read or written.
+    pub async fn deliver_waiting(&self) -> io::Result<usize> {
+        let waiting = self.attempts.undelivered()?;
+        let total = waiting.len();
+        for (delivered, attempt) in waiting.into_iter().enumerate() {
+            let number = attempt.device_number.clone();
+            match self.deliver(attempt).await {
+                Ok(()) => {}
+                // The gateway is not there; the others would fare no better.
+                Err(Failure::NotReported) => return Ok(total - delivered),
+                Err(Failure::Files(error)) => return Err(error),
+                Err(failure) => tracing::warn!(%number, %failure, "a late result was not taken"),
+            }
+        }
+        Ok(0)
+    }
+
+    /// The number on a scanned plate. Which products' plates carry a check character is the
+    /// gateway's to say; it is asked when a product is seen for the first time.
+    async fn read_plate(&self, scan: &str) -> Result<DeviceNumber, Failure> {
+        if let Some(read) = self.read_by_known_rule(scan) {
+            return read.map_err(Failure::Plate);
+        }
+        let allotment: Allotment =
+            self.gateway.get_json("/v1/allotment").await.map_err(|error| match error {
+                CallError::Refused(problem) if !problem.code.is_passing() => {
+                    Failure::GatewayRefused { plate: scan.trim().to_owned(), problem }
+                }
+                CallError::Refused(_) | CallError::Unreachable(_) => Failure::GatewaySilent,
+                CallError::Garbled(detail) => Failure::GatewayGarbled(detail),
+            })?;
+        let rules =
+            allotment.products.into_iter().map(|product| (product.product, product.check_digit.into()));
+        *self.rules() = rules.collect();
+        let unknown_product = || scan::device_number(scan, |_| CheckDigit::None);
+        self.read_by_known_rule(scan).unwrap_or_else(unknown_product).map_err(Failure::Plate)
+    }
+
+    fn read_by_known_rule(&self, scan: &str) -> Option<Result<DeviceNumber, ScanError>> {
+        let rules = self.rules();
+        let mut is_known = false;
+        let read = scan::device_number(scan, |product| {
+            let rule = product.parse::<ProductCode>().ok().and_then(|product| rules.get(&product));
+            is_known = rule.is_some();
+            rule.copied().unwrap_or_default()
+        });
+        is_known.then_some(read)
+    }
+
+    fn rules(&self) -> MutexGuard<'_, HashMap<ProductCode, CheckDigit>> {
+        self.check_digits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The attempt that this number and chip have not finished. A result that waits is delivered first.
+    async fn unfinished(
+        &self,
+        number: &DeviceNumber,
+        chip: &HardwareUid,
+    ) -> Result<Option<Attempt>, Failure> {
+        let find = || self.attempts.find(number, chip);
+        match find() {
+            Some(attempt) if matches!(attempt.stage, Stage::Undelivered { .. }) => {
+                self.deliver(attempt).await?;
+                Ok(find())
+            }
+            unfinished => Ok(unfinished),
+        }
+    }
+
+    /// Leases the pack, has it stored and proved, and files the result.
+    async fn write_anew(
+        &self,
+        device: &mut Device,
+        identity: DeviceIdentity,
+        number: DeviceNumber,
+        unfinished: Option<Attempt>,
+    ) -> Result<(), Failure> {
+        let chip = identity.hardware_uid.clone();
+        let (attempt, lease) = self.lease(&number, &identity, unfinished).await?;
+        let (stored, session) = self.store(device, identity, &lease).await;
+        let (outcome, failure) = match stored {
+            Ok(proof) => (WriteOutcome::Ok { proof }, None),
+            Err((failure, untouched)) => {
+                let reason = format!("{}: {failure}", failure.word());
+                (WriteOutcome::NoGood { reason, untouched }, Some(failure))
+            }
+        };
+        let result =
+            WriteResultTransmission { attempt: attempt.attempt, device_number: number.clone(), outcome };
+        let client_certificate = lease.pack.client_certificate;
+        let stage = Stage::Undelivered { result, client_certificate: client_certificate.clone() };
+        let delivered = self.deliver(Attempt { stage, ..attempt }).await;
+        if let Some(failure) = failure {
+            // What went wrong at the device is what the operator must know; the result is kept.
+            return Err(failure);
+        }
+        delivered?;
+        if let Err(error) = device.confirm(session).await {
+            tracing::warn!(%number, %error, "the device did not take note of its result");
+            let identity = device.identify().await.map_err(Failure::NotConfirmed)?;
+            return self.finish(device, identity, &number, &client_certificate).await;
+        }
+        Ok(self.attempts.forget(&number, &chip)?)
+    }
+
+    /// Asks the gateway for the pack, until it answers or the time is up. An attempt from before a
+    /// restart is asked under its own key; where the gateway is done with that, under a new one.
+    async fn lease(
+        &self,
+        number: &DeviceNumber,
+        identity: &DeviceIdentity,
+        unfinished: Option<Attempt>,
+    ) -> Result<(Attempt, Lease), Failure> {
+        let mut is_resumed = unfinished.is_some();
+        let mut attempt = unfinished.unwrap_or_else(|| self.new_attempt(number, identity));
+        loop {
+            self.attempts.keep(&attempt)?;
+            let request = LeaseRequest {
+                attempt: attempt.attempt,
+                device_number: number.clone(),
+                product: identity.product.clone(),
+                hardware_uid: identity.hardware_uid.clone(),
+            };
+            match self.ask_until_answered("/v1/leases", &request).await {
+                Ok(lease) => return Ok((attempt, lease)),
+                Err(Unanswered::Refused(_)) if is_resumed => {
+                    is_resumed = false;
+                    attempt = self.new_attempt(number, identity);
+                }
+                Err(Unanswered::Refused(problem)) => {
+                    self.attempts.forget(number, &identity.hardware_uid)?;
+                    return Err(Failure::GatewayRefused { plate: number.to_string(), problem });
+                }
+                Err(Unanswered::Silent) => return Err(Failure::GatewaySilent),
+                Err(Unanswered::Garbled(detail)) => return Err(Failure::GatewayGarbled(detail)),
+            }
+        }
+    }
+
+    fn new_attempt(&self, number: &DeviceNumber, identity: &DeviceIdentity) -> Attempt {
+        let mut key = [0; 16];
+        self.random.fill(&mut key);
+        Attempt {
+            attempt: AttemptId::new(key),
+            device_number: number.clone(),
+            hardware_uid: identity.hardware_uid.clone(),
+            stage: Stage::Asked,
+        }
+    }
+
+    /// Has the device store the pack and prove it, and verifies the proof. An answer that is lost is
+    /// asked for again in a new session. Returns the session in which the device ended, and with a
+    /// failure whether the device certainly holds nothing of the pack.
+    async fn store(
+        &self,
+        device: &mut Device,
+        mut identity: DeviceIdentity,
+        lease: &Lease,
+    ) -> (Result<Proof, (Failure, bool)>, Session) {
+        let mut may_hold = false;
+        let mut round = 1;
+        loop {
+            let challenge = self.challenge();
+            let error = match device.write(&identity, &lease.device_number, &lease.pack, challenge).await {
+                Ok(proof) => {
+                    let verified = verify_pack(lease, &identity.hardware_uid, &challenge, &proof);
+                    return (verified.map(|()| proof).map_err(|failure| (failure, false)), identity.session);
+                }
+                // Someone else opened a session in between.
+                Err(WriteError::NotTaken(Refusal::Replayed)) if round < ROUNDS => None,
+                Err(WriteError::NotTaken(refusal)) => {
+                    let untouched = refusal.is_untouched() && !may_hold;
+                    return (Err((Failure::DeviceRefused(refusal), untouched)), identity.session);
+                }
+                Err(WriteError::Unknown(error)) => Some(error),
+            };
+            may_hold |= error.is_some();
+            let error = error.unwrap_or(DeviceError::Refused(Refusal::Replayed));
+            tracing::info!(number = %lease.device_number, round, %error, "the device is led through the write again");
+            if round == ROUNDS {
+                return (Err((lost(error), false)), identity.session);
+            }
+            sleep(ROUND_PAUSE).await;
+            match device.identify().await {
+                Ok(again) if again.hardware_uid != identity.hardware_uid => {
+                    return (Err((Failure::DeviceChanged, false)), identity.session);
+                }
+                Ok(again) => identity = again,
+                Err(error) => tracing::info!(number = %lease.device_number, %error, "no identification"),
+            }
+            round += 1;
+        }
+    }
+
+    /// Delivers a result until the gateway has filed it or the time is up, and keeps it until then.
+    async fn deliver(&self, attempt: Attempt) -> Result<(), Failure> {
+        let Stage::Undelivered { result, client_certificate } = &attempt.stage else { return Ok(()) };
+        let (number, chip) = (&attempt.device_number, &attempt.hardware_uid);
+        self.attempts.keep(&attempt)?;
+        let is_proof = matches!(result.outcome, WriteOutcome::Ok { .. });
+        match self.ask_until_answered::<_, WriteResultResponse>("/v1/results", result).await {
+            Ok(response) if is_proof && response.state == CredentialState::Verified => {
+                let stage = Stage::Filed { client_certificate: client_certificate.clone() };
+                Ok(self.attempts.keep(&Attempt { stage, ..attempt })?)
+            }
+            Ok(response) => {
+                self.attempts.forget(number, chip)?;
+                if is_proof { Err(Failure::NotVerified(response.state)) } else { Ok(()) }
+            }
+            Err(Unanswered::Refused(problem)) => {
+                self.attempts.forget(number, chip)?;
+                Err(Failure::GatewayRefused { plate: number.to_string(), problem })
+            }
+            Err(Unanswered::Silent | Unanswered::Garbled(_)) => Err(Failure::NotReported),
+        }
+    }
+
+    /// Tells a device that its result is filed, after it has proved itself once more.
+    async fn finish(
+        &self,
+        device: &mut Device,
+        mut identity: DeviceIdentity,
+        number: &DeviceNumber,
+        client_certificate: &Bytes,
+    ) -> Result<(), Failure> {
+        let mut round = 1;
+        loop {
+            if identity.confirmed && identity.holding.as_ref() == Some(number) {
+                break;
+            }
+            let challenge = self.challenge();
+            let told = match device.prove(&identity, challenge).await {
+                Ok(proof) => {
+                    verify(client_certificate, number, &identity.hardware_uid, &challenge, &proof)?;
+                    device.confirm(identity.session).await
+                }
+                Err(error) => Err(error),
+            };
+            match told {
+                Ok(()) => break,
+                Err(error) if round == ROUNDS => return Err(Failure::NotConfirmed(error)),
+                Err(_) => sleep(ROUND_PAUSE).await,
+            }
+            let again = device.identify().await.map_err(Failure::NotConfirmed)?;
+            if again.hardware_uid != identity.hardware_uid {
+                return Err(Failure::DeviceChanged);
+            }
+            identity = again;
+            round += 1;
+        }
+        Ok(self.attempts.forget(number, &identity.hardware_uid)?)
+    }
+
+    /// Asks the gateway, and again after a pause where it is not reached, cannot be understood or says
+    /// that it cannot serve now. Every request of a station may be repeated.
+    async fn ask_until_answered<Request, Answer>(
+        &self,
+        path: &str,
+        request: &Request,
+    ) -> Result<Answer, Unanswered>
+    where
+        Request: Serialize,
+        Answer: DeserializeOwned,
+    {
+        let end = Instant::now() + self.limits.gateway;
+        let mut pause = GATEWAY_PAUSE;
+        loop {
+            let unanswered = match self.gateway.post_json(path, request).await {
+                Ok(answer) => return Ok(answer),
+                Err(CallError::Refused(problem)) if !problem.code.is_passing() => {
+                    return Err(Unanswered::Refused(problem));
+                }
+                Err(CallError::Refused(_) | CallError::Unreachable(_)) => Unanswered::Silent,
+                Err(CallError::Garbled(detail)) => Unanswered::Garbled(detail),
+            };
+            if Instant::now() + pause >= end {
+                return Err(unanswered);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(GATEWAY_PAUSE_MAX);
+        }
+    }
+
+    fn challenge(&self) -> [u8; 32] {
+        let mut challenge = [0; 32];
+        self.random.fill(&mut challenge);
+        challenge
+    }
+}
+
+/// Why the gateway gave no answer.
+enum Unanswered {
+    /// It refuses, and will not say otherwise if asked again.
+    Refused(Problem),
+    /// It was not reached, or could not serve.
+    Silent,
+    /// Its answer cannot be understood.
+    Garbled(String),
+}
+
+/// Whether the device on the port may become this number at all.
+fn check_device(number: &DeviceNumber, identity: &DeviceIdentity) -> Result<(), Failure> {
+    if identity.product != *number.product() {
+        let (plate, device) = (number.product().clone(), identity.product.clone());
+        return Err(Failure::WrongProduct { plate, device });
+    }
+    match &identity.holding {
+        Some(other) if identity.confirmed && other != number => Err(Failure::HoldsAnother(other.clone())),
+        _ => Ok(()),
+    }
+}
+
+/// What it means that a device was lost after it was sent a pack.
+fn lost(error: DeviceError) -> Failure {
+    match error {
+        DeviceError::Refused(refusal) => Failure::DeviceRefused(refusal),
+        error => Failure::DeviceLost(error),
+    }
+}
+
+/// Whether the device holds the leased pack, all of it.
+fn verify_pack(
+    lease: &Lease,
+    chip: &HardwareUid,
+    challenge: &[u8; 32],
+    proof: &Proof,
+) -> Result<(), Failure> {
+    let (number, pack) = (&lease.device_number, &lease.pack);
+    verify(&pack.client_certificate, number, chip, challenge, proof)?;
+    let digest = line::pack_digest(
+        number,
+        &pack.root_certificate.0,
+        &pack.issuing_certificate.0,
+        &pack.client_certificate.0,
+        pack.secret_key.expose(),
+    );
+    if proof.pack_digest.0 != digest {
+        return Err(Failure::NotProved("the device holds something else than it was sent".into()));
+    }
+    Ok(())
+}
+
+/// Whether the device holds the key of this certificate: its signature covers its number, the chip
+/// that was asked, and the challenge that it was given.
+fn verify(
+    client_certificate: &Bytes,
+    number: &DeviceNumber,
+    chip: &HardwareUid,
+    challenge: &[u8; 32],
+    proof: &Proof,
+) -> Result<(), Failure> {
+    if proof.hardware_uid != *chip || proof.challenge.0 != challenge {
+        return Err(Failure::NotProved("the proof is of another device or challenge".into()));
+    }
+    let proof = possession::Proof {
+        device_number: number,
+        hardware_uid: chip,
+        challenge,
+        pack_digest: &proof.pack_digest.0,
+        signature: &proof.signature.0,
+    };
+    possession::verify(&client_certificate.0, proof).map_err(|error| Failure::NotProved(error.to_string()))
+}

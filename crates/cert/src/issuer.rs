@@ -76,12 +76,14 @@ impl Issuer {
     /// Verifies that this CA signed the end-entity certificate, that it and all CAs above it are
     /// valid `now`, and that it may be used for `purpose`.
     pub fn verify(&self, certificate: &Certificate, purpose: Purpose, now: i64) -> Result<(), Refusal> {
-        let issuer = || self.certificate.subject();
         if !self.is_named_by(certificate) {
             return Err(Refusal::UnknownIssuer { issuer: certificate.issuer() });
         }
         if !self.above.iter().chain([&self.certificate]).all(|authority| authority.is_current(now)) {
-            return Err(Refusal::IssuerNotCurrent { issuer: issuer() });
+            return Err(Refusal::IssuerNotCurrent { issuer: self.certificate.subject() });
+        }
+        if !certificate.is_current(now) {
+            return Err(Refusal::NotCurrent);
         }
         let usage = match purpose {
             Purpose::Server => webpki::KeyUsage::server_auth(),

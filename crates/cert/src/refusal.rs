@@ -20,8 +20,11 @@ pub enum Refusal {
     /// The path from it to the CA does not hold.
     #[error("its path to the trusted CA does not hold: {0:?}")]
     Path(webpki::Error),
+    /// The certificate is outside its validity.
+    #[error("it is not valid at this time")]
+    NotCurrent,
     /// The CA's own certificate is outside its validity.
-    #[error("the certificate of the CA \"{issuer}\" is not valid at this time")]
+    #[error("its CA \"{issuer}\" is not valid at this time")]
     IssuerNotCurrent {
         /// The name of the CA.
         issuer: String,

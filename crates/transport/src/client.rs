@@ -1,13 +1,16 @@
 //! The asking end: one host, known by name, over a connection that stays open.
 
 use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cert::Refusal;
 use cert::tls::{Credential, HostTrust, TlsError, client_config};
 use identity::{Clock, Member};
 use message::problem::Problem;
 use reqwest::{RequestBuilder, StatusCode, Url};
+use rustls::{CertificateError, OtherError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -101,14 +104,16 @@ impl Client {
         self.call(self.http.post(self.at(path)).json(request)).await
     }
 
-    /// Asks for what is at `path`.
+    /// Asks for what is at `path`, which may end with a query.
     pub async fn get_json<Answer: DeserializeOwned>(&self, path: &str) -> Result<Answer, CallError> {
         self.call(self.http.get(self.at(path))).await
     }
 
     fn at(&self, path: &str) -> Url {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         let mut url = self.url.clone();
         url.set_path(path);
+        url.set_query(query);
         url
     }
 
@@ -127,7 +132,29 @@ impl Client {
 
 impl CallError {
     pub(crate) fn unreachable(error: impl Error + Send + Sync + 'static) -> Self {
-        Self::Unreachable(Box::new(error))
+        match refusal_in(&error) {
+            Some(refusal) => Self::Unreachable(Box::new(NotTheHost(refusal))),
+            None => Self::Unreachable(Box::new(error)),
+        }
+    }
+}
+
+/// Someone answered who is not the host; the libraries between know that only as text for programmers.
+#[derive(Debug, thiserror::Error)]
+#[error("whoever answered is not the host: {0}")]
+struct NotTheHost(Refusal);
+
+/// The refusal of the host's certificate, if that is what the error comes from.
+fn refusal_in(error: &(dyn Error + 'static)) -> Option<Refusal> {
+    if let Some(wrapper) = error.downcast_ref::<io::Error>() {
+        // An I/O error passes over what it wraps when it is asked for its source.
+        return refusal_in(wrapper.get_ref()?);
+    }
+    match error.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason)))) => {
+            reason.downcast_ref().cloned()
+        }
+        _ => refusal_in(error.source()?),
     }
 }
 

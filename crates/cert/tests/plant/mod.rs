@@ -178,6 +178,7 @@ impl Draft {
     pub fn authority(name: &str, key: &Key) -> Self {
         let mut draft = Self::bare(key);
         draft.subject = common_name(name);
+        draft.validity.1 = FOREVER;
         draft.set(true_extension(true, BasicConstraints { ca: true, path_len_constraint: None }));
         draft.set(true_extension(true, KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign)));
         draft

@@ -1,0 +1,13 @@
+//! Members over real TLS on loopback: who gets in, what is refused, and that nobody disturbs another.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../../cert/tests/plant/mod.rs"]
+mod plant;
+
+mod host;
+mod joining;
+mod limits;
+mod link;
+mod peers;
+mod problems;

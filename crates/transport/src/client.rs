@@ -104,6 +104,15 @@ impl Client {
         self.call(self.http.post(self.at(path)).json(request)).await
     }
 
+    /// Posts the fields of a form and reads the answer.
+    pub async fn post_form<Answer: DeserializeOwned>(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Answer, CallError> {
+        self.call(self.http.post(self.at(path)).form(fields)).await
+    }
+
     /// Asks for what is at `path`, which may end with a query.
     pub async fn get_json<Answer: DeserializeOwned>(&self, path: &str) -> Result<Answer, CallError> {
         self.call(self.http.get(self.at(path))).await

@@ -22,6 +22,7 @@ const SECRET: &[u8] = b"a one-time secret of 256 bits...";
 
 /// What a dishonest or broken host answers instead of a good membership.
 type Spoil = fn(&mut Membership, &Plant);
+type IsExpected = fn(&Refusal) -> bool;
 
 /// A host that takes in whoever has the secret, once.
 async fn host_that_takes_in(spoil: Spoil) -> Host {
@@ -152,13 +153,13 @@ async fn a_membership_that_is_not_the_tokens_is_refused() {
         membership.issuing_certificates.clear();
     };
     let garbage: Spoil = |membership, _| membership.member_certificate = Bytes(b"garbage".to_vec());
-    let is_expected: [(Spoil, fn(&Refusal) -> bool); 4] = [
+    let cases: [(Spoil, IsExpected); 4] = [
         (other_name, |refusal| matches!(refusal, Refusal::OtherMember { .. })),
         (other_key, |refusal| *refusal == Refusal::Key),
         (other_plant, |refusal| *refusal == Refusal::OtherRoot),
         (garbage, |refusal| *refusal == Refusal::Malformed),
     ];
-    for (spoil, is_expected) in is_expected {
+    for (spoil, is_expected) in cases {
         let host = host_that_takes_in(spoil).await;
         let error = join_at(&host, &token(&host, host.address)).await.err().unwrap();
         let refusal = error.source().and_then(|source| source.downcast_ref::<Refusal>()).unwrap();

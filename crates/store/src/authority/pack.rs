@@ -46,7 +46,7 @@ pub async fn insert(transaction: &mut Transaction, now: i64, packs: &[Pack]) -> 
 /// # Errors
 /// The store fails.
 pub async fn find_all(snapshot: &mut Snapshot, numbers: &[DeviceNumber]) -> Result<Vec<Pack>, StoreError> {
-    let rows: Vec<(String, Vec<u8>, Vec<u8>, Option<Vec<u8>>)> = fetch_all_of!(
+    let rows: Vec<Row> = fetch_all_of!(
         snapshot,
         "SELECT number, certificate, pack_digest, sealed_key FROM pack WHERE number IN (",
         numbers,
@@ -54,8 +54,13 @@ pub async fn find_all(snapshot: &mut Snapshot, numbers: &[DeviceNumber]) -> Resu
         ")"
     )?;
     rows.into_iter()
-        .map(|(number, certificate, digest, sealed_key)| {
-            Ok(Pack { number: parsed("pack.number", &number)?, certificate, digest, sealed_key })
+        .map(|row| {
+            Ok(Pack {
+                number: parsed("pack.number", &row.number)?,
+                certificate: row.certificate,
+                digest: row.pack_digest,
+                sealed_key: row.sealed_key,
+            })
         })
         .collect()
 }
@@ -73,4 +78,12 @@ pub async fn erase_keys(transaction: &mut Transaction, numbers: &[DeviceNumber])
         ")"
     )?;
     Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    number: String,
+    certificate: Vec<u8>,
+    pack_digest: Vec<u8>,
+    sealed_key: Option<Vec<u8>>,
 }

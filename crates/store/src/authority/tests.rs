@@ -308,7 +308,7 @@ async fn a_chip_is_known_by_the_device_it_is_in_use_for() {
         let (registered, chips) = (vec![device.clone()], vec![device.hardware_uid.clone()]);
         write!(store, |transaction| device::register(transaction, &registered)).unwrap();
         let found = device::in_use_on(&mut store.read().await.unwrap(), &chips).await.unwrap();
-        assert_eq!(found, [device.clone()]);
+        assert_eq!(found.as_slice(), std::slice::from_ref(&device));
 
         apply(&store, 1..=1, CredentialState::Verified, &[Void]).await.unwrap();
         let mut snapshot = store.read().await.unwrap();

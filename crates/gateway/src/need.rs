@@ -156,6 +156,16 @@ pub(crate) fn tomorrow(day: Date) -> Date {
     day.saturating_add(1.day())
 }
 
+impl Desk {
+    /// What the factory may make, as the authority last said.
+    ///
+    /// # Errors
+    /// The authority has not said yet, or the store fails.
+    pub async fn allotment(&self) -> Result<Allotment, GatewayError> {
+        last_allotment(&mut self.store.read().await?).await
+    }
+}
+
 /// The last allotment that was heard.
 pub(crate) async fn last_allotment(snapshot: &mut Snapshot) -> Result<Allotment, GatewayError> {
     let body = allotment::last_heard(snapshot).await?.ok_or_else(|| {

@@ -3,19 +3,22 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Router, response};
+use axum::routing::get;
+use message::allotment::Allotment;
 use message::join::{JoinRequest, Membership};
 use message::lease::{Lease, LeaseRequest};
 use message::problem::Problem;
 use message::result::{WriteResultResponse, WriteResultTransmission};
 use message::soap::Operation;
 use message::status::FactoryStatus;
-use transport::soap::{SoapAnswer, SoapFault, SoapRequest, service};
+use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
 use transport::{Json, Refused, Station};
 use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
@@ -25,23 +28,29 @@ type Shared = State<Arc<Gateway>>;
 impl Gateway {
     /// All that stations may ask of this gateway.
     pub fn router(self: Arc<Self>) -> Router {
-        Router::new()
-            .route("/v1/leases", post(lease))
-            .route("/v1/results", post(result))
-            .route("/v1/status", get(status))
-            .route("/v1/join", post(join))
-            .route("/openapi.json", get(openapi))
-            .route("/soap", service(soap))
+        let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
+            .routes(routes!(lease))
+            .routes(routes!(result))
+            .routes(routes!(allotment))
+            .routes(routes!(status))
+            .routes(routes!(join))
+            .routes(routes!(soap))
+            .split_for_parts();
+        let description = Json(description);
+        router
+            .route("/soap", get(wsdl))
+            .route("/openapi.json", get(async move || description))
             .with_state(self)
     }
 }
 
-/// What the service offers, as OpenAPI 3.1.
+/// What the service offers, as OpenAPI 3.1; the routes add themselves.
 #[derive(OpenApi)]
-#[openapi(
-    info(title = "touchmark gateway", description = "Leases credential packs to the stations of a factory."),
-    paths(lease, result, status, join)
-)]
+#[openapi(info(
+    title = "touchmark gateway",
+    description = "Leases credential packs to the stations of a factory. Every request but joining \
+                   needs a station's certificate."
+))]
 struct Description;
 
 /// Asks for the pack of a device number.
@@ -80,6 +89,20 @@ async fn result(
     Ok(Json(gateway.result(&station.name, &result).await.map_err(refused)?))
 }
 
+/// What the factory may make, and which products' plates carry a check character.
+#[utoipa::path(
+    get, path = "/v1/allotment",
+    responses(
+        (status = 200, description = "What the authority last allotted.", body = Allotment),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn allotment(State(gateway): Shared, station: Station) -> Result<Json<Allotment>, Refused> {
+    gateway.desk().admit(&station).await.map_err(refused)?;
+    Ok(Json(gateway.desk().allotment().await.map_err(refused)?))
+}
+
 /// The figures of the factory.
 #[utoipa::path(
     get, path = "/v1/status",
@@ -108,10 +131,14 @@ async fn join(State(gateway): Shared, Json(request): Json<JoinRequest>) -> Resul
     joined.map(Json).map_err(|error| logged(error.problem(), &error))
 }
 
-async fn openapi() -> response::Json<utoipa::openapi::OpenApi> {
-    response::Json(Description::openapi())
-}
-
+/// Leases and results as SOAP 1.1; `GET /soap?wsdl` describes it.
+#[utoipa::path(
+    post, path = "/soap", request_body(content = String, content_type = "text/xml"),
+    responses(
+        (status = 200, description = "The answer.", body = String, content_type = "text/xml"),
+        (status = 500, description = "A fault.", body = String, content_type = "text/xml"),
+    )
+)]
 async fn soap(
     State(gateway): Shared,
     station: Result<Station, Refused>,

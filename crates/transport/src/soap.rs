@@ -1,14 +1,14 @@
 //! SOAP over HTTP (SOAP 1.1 clause 6): the two ends of one request.
 //!
-//! A role mounts [`service`] at `/soap` with a handler that takes a [`SoapRequest`], looks at its
-//! operation, and returns [`SoapAnswer`] or [`SoapFault`]. Who may ask is the handler's to check, by
+//! A role mounts at `/soap` for GET [`wsdl`], and for POST a handler that takes a [`SoapRequest`], looks
+//! at its operation, and returns [`SoapAnswer`] or [`SoapFault`]. Who may ask is the handler's to check, by
 //! the same extractors as for JSON, taken as a `Result` so that a refusal becomes a fault too:
 //!
 //! ```
 //! use axum::response::{IntoResponse, Response};
 //! use message::result::{WriteResultResponse, WriteResultTransmission};
 //! use message::soap::Operation;
-//! use transport::soap::{SoapAnswer, SoapFault, SoapRequest, service};
+//! use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
 //! use transport::{Refused, Station};
 //!
 //! async fn record(_: Station, _: WriteResultTransmission) -> Result<WriteResultResponse, Refused> {
@@ -25,7 +25,7 @@
 //!     }
 //! }
 //!
-//! let router: axum::Router = axum::Router::new().route("/soap", service(soap));
+//! let router: axum::Router = axum::Router::new().route("/soap", axum::routing::get(wsdl).post(soap));
 //! ```
 //!
 //! [`call`] is the asking end, over plain HTTP: what a station and a device on its port speak.
@@ -34,11 +34,9 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, RawQuery, Request};
-use axum::handler::Handler;
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use message::problem::{Problem, ProblemCode};
@@ -47,16 +45,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::problem::Refused;
-
-/// What is mounted at `/soap`: requests by POST to the handler, `GET /soap?wsdl` answered here.
-pub fn service<H, T, S>(handler: H) -> MethodRouter<S>
-where
-    H: Handler<T, S>,
-    T: 'static,
-    S: Clone + Send + Sync + 'static,
-{
-    get(wsdl).post(handler)
-}
 
 /// A request whose envelope is right, and whose body asks for what its SOAPAction says.
 pub struct SoapRequest {
@@ -136,6 +124,20 @@ impl<S: Send + Sync> FromRequest<S> for SoapRequest {
     }
 }
 
+/// Answers `GET /soap?wsdl`: the service description, with the address that the asker used.
+pub async fn wsdl(RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response, Refused> {
+    if query.as_deref().is_none_or(|query| !query.eq_ignore_ascii_case("wsdl")) {
+        return Err(Refused::new(
+            ProblemCode::NotFound,
+            "GET is only for the service description, /soap?wsdl",
+        ));
+    }
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host =
+        host.ok_or_else(|| Refused::new(ProblemCode::MalformedRequest, "the request names no host"))?;
+    Ok(document(StatusCode::OK, soap::wsdl(&format!("https://{host}/soap"))))
+}
+
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SoapCallError {
@@ -182,20 +184,6 @@ const TEXT_XML: &str = "text/xml; charset=utf-8";
 
 fn document(status: StatusCode, document: String) -> Response {
     (status, [(CONTENT_TYPE, TEXT_XML)], document).into_response()
-}
-
-/// The service description, with the address that the asker used.
-async fn wsdl(RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response, Refused> {
-    if query.as_deref().is_none_or(|query| !query.eq_ignore_ascii_case("wsdl")) {
-        return Err(Refused::new(
-            ProblemCode::NotFound,
-            "GET is only for the service description, /soap?wsdl",
-        ));
-    }
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host =
-        host.ok_or_else(|| Refused::new(ProblemCode::MalformedRequest, "the request names no host"))?;
-    Ok(document(StatusCode::OK, soap::wsdl(&format!("https://{host}/soap"))))
 }
 
 fn is_xml(headers: &HeaderMap) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
+use axum::routing::get;
 use identity::CredentialState;
 use message::device::{CertificateReceptionResponse, DeviceIdentification, DeviceIdentificationRequest};
 use message::lease::AttemptId;
@@ -13,7 +14,7 @@ use message::result::{WriteOutcome, WriteResultResponse, WriteResultTransmission
 use message::soap::{DOCUMENT_BYTES_MAX, Operation, document};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
-use transport::soap::{SoapAnswer, SoapCallError, SoapFault, SoapRequest, call, service};
+use transport::soap::{SoapAnswer, SoapCallError, SoapFault, SoapRequest, call, wsdl};
 
 /// A gateway that takes every result but those of one number.
 async fn take_result(request: SoapRequest) -> Result<SoapAnswer<WriteResultResponse>, SoapFault> {
@@ -29,7 +30,7 @@ async fn take_result(request: SoapRequest) -> Result<SoapAnswer<WriteResultRespo
 }
 
 fn router() -> Router {
-    Router::new().route("/soap", service(take_result))
+    Router::new().route("/soap", get(wsdl).post(take_result))
 }
 
 fn result(number: &str) -> WriteResultTransmission {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
+use axum::routing::post;
 use identity::DeviceNumber;
 use identity::line::Session;
 use message::bytes::Bytes;
@@ -20,7 +21,7 @@ use tokio::net::{TcpListener, UdpSocket, lookup_host};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use transport::soap::{SoapAnswer, SoapCallError, SoapFault, SoapRequest, call, service};
+use transport::soap::{SoapAnswer, SoapCallError, SoapFault, SoapRequest, call};
 
 use super::{DeviceError, DeviceIdentity, WriteError};
 
@@ -135,7 +136,7 @@ impl Callback {
             results: results_sender,
             filed: filed_receiver.clone(),
         };
-        let router = Router::new().route("/soap", service(take_result)).with_state(expected);
+        let router = Router::new().route("/soap", post(take_result)).with_state(expected);
         let server = tokio::spawn(async move {
             let served = axum::serve(listener, router).with_graceful_shutdown(until_filed(filed_receiver));
             if let Err(error) = served.await {

@@ -8,6 +8,7 @@ pub mod allotment;
 pub mod ca;
 pub mod credential;
 pub mod device;
+pub mod ledger;
 pub mod member;
 pub mod pack;
 pub mod product;

@@ -6,6 +6,7 @@
 pub mod allotment;
 pub mod attempt;
 pub mod credential;
+pub mod ledger;
 pub mod moment;
 pub mod outbox;
 pub mod plan;

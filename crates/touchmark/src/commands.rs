@@ -13,7 +13,13 @@
 //! [`Edge::output`] only, takes time and randomness from [`Edge`], and fails with a
 //! [`Failure`](crate::failure::Failure) that says what to do.
 
+mod audit;
 mod completions;
+mod device;
+mod doctor;
+mod ledger;
+mod role_arguments;
+mod station;
 
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
@@ -48,6 +54,20 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage";
 /// What to do. Each variant is one file in `commands/`.
 #[derive(Subcommand)]
 enum Command {
+    /// Emulated devices, and what is in their flash
+    #[command(subcommand)]
+    Device(device::Command),
+    /// The role on the production line: scan, write, prove, report
+    #[command(subcommand)]
+    Station(station::Command),
+    /// Examine a role's configuration and all that it names, and say how to mend what is wrong
+    Doctor(doctor::Arguments),
+    /// Whether every credential is accounted for
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+    /// The audit log: verify, export
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
     /// Write manual pages, one a command
@@ -85,6 +105,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
 
 async fn dispatch(command: Command, edge: &Edge) -> anyhow::Result<()> {
     match command {
+        Command::Device(command) => device::run(command, edge).await,
+        Command::Station(command) => station::run(command, edge).await,
+        Command::Doctor(arguments) => doctor::run(&arguments, edge).await,
+        Command::Ledger(command) => ledger::run(command, edge).await,
+        Command::Audit(command) => audit::run(command, edge).await,
         Command::Completions(arguments) => completions::run(&arguments, edge),
         Command::Manual(arguments) => completions::run_manual(&arguments, edge),
     }

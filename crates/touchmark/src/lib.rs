@@ -5,7 +5,10 @@
 
 pub mod commands;
 pub mod config;
+pub mod durable;
+pub mod emulator;
 pub mod failure;
+pub mod ledger;
 pub mod member_files;
 pub mod output;
 pub mod serving;

@@ -1,0 +1,75 @@
+//! The whole issue log at a glance, for whoever checks that every credential is accounted for.
+
+use identity::{CredentialState, DeviceNumber, HardwareUid, MemberName};
+
+use crate::statement::parsed;
+use crate::{Snapshot, StoreError};
+
+/// One credential as the authority knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// Its device number.
+    pub number: DeviceNumber,
+    /// The factory it was issued for.
+    pub factory: MemberName,
+    /// Where it stands.
+    pub state: CredentialState,
+    /// The serial of its certificate.
+    pub certificate_serial: Vec<u8>,
+    /// SHA-256 of its public key info.
+    pub public_key_sha256: Vec<u8>,
+    /// Whether its signed certificate is stored.
+    pub has_certificate: bool,
+    /// Whether its secret key is still stored, sealed.
+    pub has_secret: bool,
+    /// The device that proved it.
+    pub hardware_uid: Option<HardwareUid>,
+}
+
+/// Every credential but the abandoned ones, by number.
+///
+/// # Errors
+/// The store fails.
+pub async fn lines(snapshot: &mut Snapshot) -> Result<Vec<Line>, StoreError> {
+    let rows: Vec<Row> = fetch_all!(
+        snapshot,
+        "SELECT credential.number, credential.factory, credential.state, credential.certificate_serial, \
+         credential.public_key_sha256, pack.issued, \
+         CASE WHEN pack.sealed_key IS NULL THEN NULL ELSE pack.issued END AS secret_since, \
+         device.hardware_uid \
+         FROM credential LEFT JOIN pack ON pack.number = credential.number \
+         LEFT JOIN device ON device.number = credential.number \
+         WHERE credential.state <> 'abandoned' ORDER BY credential.number"
+    )?;
+    rows.into_iter().map(Line::try_from).collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    number: String,
+    factory: String,
+    state: String,
+    certificate_serial: Vec<u8>,
+    public_key_sha256: Vec<u8>,
+    issued: Option<i64>,
+    secret_since: Option<i64>,
+    hardware_uid: Option<String>,
+}
+
+impl TryFrom<Row> for Line {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let hardware_uid = row.hardware_uid.as_deref();
+        Ok(Self {
+            number: parsed("credential.number", &row.number)?,
+            factory: parsed("credential.factory", &row.factory)?,
+            state: parsed("credential.state", &row.state)?,
+            certificate_serial: row.certificate_serial,
+            public_key_sha256: row.public_key_sha256,
+            has_certificate: row.issued.is_some(),
+            has_secret: row.secret_since.is_some(),
+            hardware_uid: hardware_uid.map(|uid| parsed("device.hardware_uid", uid)).transpose()?,
+        })
+    }
+}

@@ -1,0 +1,82 @@
+//! Reading the books: stores as they stand at one moment, and the flash files of emulated devices.
+
+use std::path::Path;
+
+use anyhow::Context;
+use cert::Certificate;
+use store::audit::{self, AuditError};
+use store::authority::allotment;
+use store::{Snapshot, Store, authority, gateway};
+
+use super::{AuthorityBooks, Books, DeviceMemory, GatewayBooks, HeldCredential};
+use crate::emulator::EmulatedDevice;
+
+/// What a flash file's name ends in.
+const FLASH: &str = "flash";
+
+impl Books {
+    /// Reads the authority's store, the gateways' stores and a directory of flash files, as far as they
+    /// are given.
+    pub async fn read(
+        authority: Option<&Store>,
+        gateways: &[Store],
+        devices: Option<&Path>,
+        now: i64,
+    ) -> anyhow::Result<Self> {
+        let mut books = Self { now, ..Self::default() };
+        // Gateways first: what the authority hears of a factory later is on record at the factory before.
+        for store in gateways {
+            let mut snapshot = store.read().await?;
+            let lines = gateway::ledger::lines(&mut snapshot).await?;
+            books.gateways.push(GatewayBooks { lines, audit_fault: audit_fault(&mut snapshot).await? });
+        }
+        if let Some(store) = authority {
+            let mut snapshot = store.read().await?;
+            books.authority = Some(AuthorityBooks {
+                lines: authority::ledger::lines(&mut snapshot).await?,
+                allotments: allotment::all(&mut snapshot).await?,
+                audit_fault: audit_fault(&mut snapshot).await?,
+            });
+        }
+        if let Some(directory) = devices {
+            books.devices = read_devices(directory)?;
+        }
+        Ok(books)
+    }
+}
+
+async fn audit_fault(snapshot: &mut Snapshot) -> anyhow::Result<Option<String>> {
+    match audit::verify(snapshot).await {
+        Ok(_) => Ok(None),
+        Err(fault @ AuditError::Tampered { .. }) => Ok(Some(fault.to_string())),
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn read_devices(directory: &Path) -> anyhow::Result<Vec<DeviceMemory>> {
+    let unreadable = || format!("cannot read {}", directory.display());
+    let mut devices = Vec::new();
+    for entry in std::fs::read_dir(directory).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if path.extension().is_some_and(|end| end == FLASH) {
+            devices.push(DeviceMemory { file: path.display().to_string(), content: read_device(&path) });
+        }
+    }
+    devices.sort_by(|one, other| one.file.cmp(&other.file));
+    Ok(devices)
+}
+
+fn read_device(path: &Path) -> Result<HeldCredential, String> {
+    // Nothing is asked of the device for which it would need randomness.
+    let mut device = EmulatedDevice::open(path, 0).map_err(|error| error.to_string())?;
+    let pack = device.pack().map_err(|error| error.to_string())?;
+    let credential = match pack {
+        None => None,
+        Some(pack) => {
+            let certificate =
+                Certificate::parse(&pack.client_certificate).map_err(|error| error.to_string())?;
+            Some((pack.device_number, certificate.spki_fingerprint().as_bytes().to_vec()))
+        }
+    };
+    Ok(HeldCredential { hardware_uid: device.hardware_uid(), credential })
+}

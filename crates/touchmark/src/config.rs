@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::civil::{Time, time};
+use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -55,10 +57,12 @@ pub struct GatewayConfig {
     pub url: String,
     /// How long a join token is good, in minutes.
     pub token_minutes: u32,
-    /// When stock is filled up each day, local time: `05:00`.
-    pub replenish_at: String,
-    /// For how many days ahead stock is kept.
-    pub replenish_days: u32,
+    /// When stock is filled up each day, local time.
+    pub replenish_at: Time,
+    /// The factory's local time, such as `Asia/Tokyo`. Empty: the machine's.
+    pub time_zone: String,
+    /// For how many planned days ahead stock is kept.
+    pub days_ahead: u32,
     /// How much more than planned is kept, in percent.
     pub yield_margin_percent: u32,
     /// How long a lease lasts, in seconds; without a result the credential is then suspect.
@@ -75,8 +79,10 @@ pub struct StationConfig {
     pub data: PathBuf,
     /// The device on the station's port: `tcp:HOST:PORT`, `serial:PATH` or `http://HOST:PORT/soap`.
     pub device: String,
-    /// How long a device may take for one step, in seconds.
+    /// How long a device may take for one step, in seconds; storing a pack is the longest.
     pub device_seconds: u32,
+    /// How long a request to the gateway is repeated before the operator is told, in seconds.
+    pub gateway_seconds: u32,
 }
 
 /// What a host grants a peer.
@@ -122,6 +128,37 @@ impl LimitsConfig {
     }
 }
 
+impl GatewayConfig {
+    /// As the gateway takes them.
+    pub fn settings(&self) -> anyhow::Result<gateway::Settings> {
+        let time_zone = match self.time_zone.as_str() {
+            "" => TimeZone::system(),
+            name => TimeZone::get(name).map_err(|error| {
+                Failure::new(format!("time_zone is \"{name}\", which this machine does not know"))
+                    .because(error)
+                    .advise("give a name such as Asia/Tokyo, and install the package tzdata")
+            })?,
+        };
+        Ok(gateway::Settings {
+            days_ahead: self.days_ahead,
+            yield_margin_percent: self.yield_margin_percent,
+            replenish_at: self.replenish_at,
+            lease_seconds: self.lease_seconds,
+            time_zone,
+        })
+    }
+}
+
+impl StationConfig {
+    /// As the station takes them.
+    pub fn limits(&self) -> station::Limits {
+        station::Limits {
+            device_step: Duration::from_secs(self.device_seconds.into()),
+            gateway: Duration::from_secs(self.gateway_seconds.into()),
+        }
+    }
+}
+
 /// The store's URL, in the data directory where none is given.
 pub fn store_url(store: &str, data: &Path) -> String {
     if store.is_empty() {
@@ -154,8 +191,9 @@ impl Default for GatewayConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 7444)),
             url: "https://127.0.0.1:7444".into(),
             token_minutes: 60,
-            replenish_at: "05:00".into(),
-            replenish_days: 3,
+            replenish_at: time(5, 0, 0, 0),
+            time_zone: String::new(),
+            days_ahead: 3,
             yield_margin_percent: 3,
             lease_seconds: 600,
             limits: LimitsConfig::default(),
@@ -169,6 +207,7 @@ impl Default for StationConfig {
             data: "touchmark-data/station".into(),
             device: "tcp:127.0.0.1:7450".into(),
             device_seconds: 10,
+            gateway_seconds: 15,
         }
     }
 }
@@ -239,13 +278,13 @@ mod tests {
     fn the_environment_reaches_every_kind_of_key() {
         let config = with(&[
             ("TOUCHMARK_GATEWAY_LISTEN", "0.0.0.0:1"),
-            ("TOUCHMARK_GATEWAY_REPLENISH_DAYS", "7"),
+            ("TOUCHMARK_GATEWAY_DAYS_AHEAD", "7"),
             ("TOUCHMARK_GATEWAY_LIMITS_REQUEST_SECONDS", "5"),
             ("TOUCHMARK_STATION_DEVICE", "not for a gateway"),
         ])
         .unwrap();
         assert_eq!(config.listen, "0.0.0.0:1".parse().unwrap());
-        assert_eq!(config.replenish_days, 7);
+        assert_eq!(config.days_ahead, 7);
         assert_eq!(config.limits.limits().request, Duration::from_secs(5));
     }
 
@@ -254,11 +293,50 @@ mod tests {
         for pair in [
             ("TOUCHMARK_GATEWAY_LISTENS", "0.0.0.0:1"),
             ("TOUCHMARK_GATEWAY_LIMITS", "5"),
-            ("TOUCHMARK_GATEWAY_REPLENISH_DAYS", "many"),
-            ("TOUCHMARK_GATEWAY_REPLENISH_DAYS", "-1"),
+            ("TOUCHMARK_GATEWAY_DAYS_AHEAD", "many"),
+            ("TOUCHMARK_GATEWAY_DAYS_AHEAD", "-1"),
             ("TOUCHMARK_GATEWAY_LISTEN", "here"),
         ] {
             assert!(with(&[pair]).is_err(), "{pair:?}");
         }
+    }
+
+    /// The example sets every key, each to its default.
+    fn assert_example_is_default<C>(role: &str)
+    where
+        C: Default + Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+    {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../examples/{role}.toml"));
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(toml::from_str::<C>(&text).unwrap(), C::default(), "{role}");
+        let keys = |table: &Table| {
+            let names = |(name, value): (&String, &Value)| match value {
+                Value::Table(inner) => inner.keys().map(|key| format!("{name}.{key}")).collect(),
+                _ => vec![name.clone()],
+            };
+            table.iter().flat_map(names).collect::<Vec<_>>()
+        };
+        let example: Table = text.parse().unwrap();
+        let mut expected = keys(&Table::try_from(C::default()).unwrap());
+        let mut found = keys(&example);
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "{role}");
+    }
+
+    #[test]
+    fn the_examples_show_every_key_with_its_default() {
+        assert_example_is_default::<AuthorityConfig>("authority");
+        assert_example_is_default::<GatewayConfig>("gateway");
+        assert_example_is_default::<StationConfig>("station");
+    }
+
+    #[test]
+    fn a_file_with_a_key_that_means_nothing_is_refused_and_shown() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "data = \"here\"\nlistne = \"127.0.0.1:1\"\n").unwrap();
+        let error = load::<GatewayConfig>("gateway", Some(file.path())).unwrap_err();
+        let words = format!("{error:#}");
+        assert!(words.contains("unknown field `listne`") && words.contains("line 2"), "{words}");
     }
 }

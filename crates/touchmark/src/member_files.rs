@@ -6,22 +6,26 @@
 //! issuing.pem    the CAs that sign devices
 //! member.pem     the own certificate
 //! member-key.pem the own key, mode 0600
+//! host.toml      the host that was joined: its address and who it is (an authority has none)
 //! ```
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
-use cert::tls::Credential;
+use cert::tls::{Credential, HostTrust};
 use cert::{Certificate, Trust};
 use der::pem::{self, LineEnding};
-use identity::Member;
+use identity::{Clock, Member};
 use message::bytes::SecretBytes;
-use message::join::Membership;
+use message::join::{JoinToken, Membership};
+use serde::{Deserialize, Serialize};
+use transport::Client;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::durable::{Privacy, replace_file};
 use crate::failure::Failure;
 
 /// A member's files, read and found to belong together.
@@ -36,6 +40,16 @@ pub struct MemberFiles {
     pub certificate: Certificate,
 }
 
+/// The host that a member joined.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// Its address, `https://HOST:PORT`.
+    pub url: String,
+    /// Who it is, which its certificate must state.
+    pub member: Member,
+}
+
 /// The file of the root certificate.
 pub const ROOT: &str = "root.pem";
 /// The file of the plant CA's certificate.
@@ -46,17 +60,42 @@ pub const ISSUING: &str = "issuing.pem";
 pub const MEMBER: &str = "member.pem";
 /// The file of the member's own key.
 pub const MEMBER_KEY: &str = "member-key.pem";
+/// The file that names the host that was joined.
+pub const HOST: &str = "host.toml";
+
+/// Joins the token's host and writes the files. Refuses where the directory holds a membership already.
+pub async fn join(directory: &Path, token: &str, clock: Arc<dyn Clock>) -> anyhow::Result<Member> {
+    if is_member(directory) {
+        return Err(Failure::new(format!("{} holds a membership already", directory.display()))
+            .advise("name another --data, or move the old directory away")
+            .into());
+    }
+    let token: JoinToken =
+        token.parse().map_err(|error| Failure::usage("this token cannot be read").because(error))?;
+    let joined = transport::join(&token, clock).await.map_err(|error| {
+        Failure::new(format!("{} did not become a member", token.member))
+            .because(error)
+            .advise("see that the host serves at that address, and ask there for a new token with `invite`")
+    })?;
+    make_private(directory)?;
+    let host = Host { url: token.url, member: token.host };
+    let text = toml::to_string(&host).context("cannot write down the host")?;
+    write(&directory.join(HOST), Privacy::Public, text.as_bytes())?;
+    save(directory, &joined.membership, &joined.key)?;
+    Ok(token.member)
+}
 
 /// Writes a membership and its key. The member's own certificate comes last, so that a directory with
 /// it is complete.
 pub fn save(directory: &Path, membership: &Membership, key: &SecretBytes) -> anyhow::Result<()> {
-    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    let certificates = |name, list: &[&[u8]]| write(&directory.join(name), CERTIFICATE, list, 0o644);
+    make_private(directory)?;
+    let certificates =
+        |name, list: &[&[u8]]| write_pem(&directory.join(name), CERTIFICATE, list, Privacy::Public);
     certificates(ROOT, &[&membership.root_certificate.0])?;
     certificates(PLANT, &[&membership.plant_certificate.0])?;
     let issuing: Vec<&[u8]> = membership.issuing_certificates.iter().map(|der| der.0.as_slice()).collect();
     certificates(ISSUING, &issuing)?;
-    write(&directory.join(MEMBER_KEY), PRIVATE_KEY, &[key.expose()], 0o600)?;
+    write_pem(&directory.join(MEMBER_KEY), PRIVATE_KEY, &[key.expose()], Privacy::Owner)?;
     certificates(MEMBER, &[&membership.member_certificate.0])
 }
 
@@ -84,10 +123,31 @@ pub fn is_member(directory: &Path) -> bool {
     directory.join(MEMBER).exists()
 }
 
+impl MemberFiles {
+    /// A client of the host that the member joined.
+    pub fn client(&self, host: &Host, clock: Arc<dyn Clock>) -> anyhow::Result<Client> {
+        let trust = HostTrust::Plant(self.trust.clone());
+        Ok(Client::new(trust, Some(&self.credential), host.member.clone(), &host.url, clock)?)
+    }
+}
+
+/// Reads which host was joined.
+pub fn load_host(directory: &Path) -> anyhow::Result<Host> {
+    let path = directory.join(HOST);
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} does not name a host", path.display()))
+}
+
 const CERTIFICATE: &str = "CERTIFICATE";
 const PRIVATE_KEY: &str = "PRIVATE KEY";
 
-fn write(path: &Path, label: &str, blocks: &[&[u8]], mode: u32) -> anyhow::Result<()> {
+/// Makes the data directory where it is missing, for its owner only.
+fn make_private(directory: &Path) -> anyhow::Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.with_context(|| format!("cannot make {}", directory.display()))
+}
+
+fn write_pem(path: &Path, label: &str, blocks: &[&[u8]], privacy: Privacy) -> anyhow::Result<()> {
     let mut text = Zeroizing::new(String::new());
     for block in blocks {
         let mut encoded = pem::encode_string(label, LineEnding::LF, block)
@@ -95,13 +155,11 @@ fn write(path: &Path, label: &str, blocks: &[&[u8]], mode: u32) -> anyhow::Resul
         text.push_str(&encoded);
         encoded.zeroize();
     }
-    let written = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path).and_then(
-        |mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        },
-    );
-    written.with_context(|| format!("cannot write {}", path.display()))
+    write(path, privacy, text.as_bytes())
+}
+
+fn write(path: &Path, privacy: Privacy, content: &[u8]) -> anyhow::Result<()> {
+    replace_file(path, privacy, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn read(path: &Path, label: &str) -> anyhow::Result<Vec<Vec<u8>>> {

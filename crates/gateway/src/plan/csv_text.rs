@@ -85,7 +85,7 @@ pub fn parse(bytes: &[u8], year: i16) -> Result<File, Vec<BadCell>> {
         return Err(vec![bad(1, 1, "the file is empty")]);
     };
     if rows.len() > ROWS_MAX {
-        return Err(vec![bad(line_of(&rows[ROWS_MAX]), 1, format!("a file has at most {ROWS_MAX} rows"))]);
+        return Err(vec![bad(rows[ROWS_MAX].line, 1, format!("a file has at most {ROWS_MAX} rows"))]);
     }
     if column_of(heading, CERTIFICATE).is_some() {
         read_products(heading, rows).map(File::Products)
@@ -96,50 +96,77 @@ pub fn parse(bytes: &[u8], year: i16) -> Result<File, Vec<BadCell>> {
             "the heading is neither that of a product list (No,{CODE},{CERTIFICATE},{REMARKS}) \
              nor that of a plan ({CODE} and a day a column)"
         );
-        Err(vec![bad(line_of(heading), 1, expected)])
+        Err(vec![bad(heading.line, 1, expected)])
+    }
+}
+
+/// A record and the line on which it begins.
+struct Row {
+    line: u64,
+    cells: StringRecord,
+}
+
+impl Row {
+    fn get(&self, at: usize) -> Option<&str> {
+        self.cells.get(at)
     }
 }
 
 /// The file's records; blank lines are left out, also those of only commas, which spreadsheets leave.
-fn records(bytes: &[u8]) -> Result<Vec<StringRecord>, Vec<BadCell>> {
+fn records(bytes: &[u8]) -> Result<Vec<Row>, Vec<BadCell>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader =
         ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(bytes);
-    let mut records = Vec::new();
+    let mut lines = LineCount { bytes, counted: 0, line: 1 };
+    let mut rows = Vec::new();
     let mut faults = Vec::new();
-    for record in reader.records() {
-        match record {
-            Ok(record) if record.iter().all(str::is_empty) => {}
-            Ok(record) => records.push(record),
+    let mut cells = csv::ByteRecord::new();
+    // Reading from memory does not fail, and any bytes are records to the reader.
+    while reader.read_byte_record(&mut cells).unwrap_or(false) {
+        let line = lines.at(cells.position());
+        match StringRecord::from_byte_record(cells.clone()) {
+            Ok(cells) if cells.iter().all(str::is_empty) => {}
+            Ok(cells) => rows.push(Row { line, cells }),
             Err(error) => {
-                let line = error.position().map_or(1, csv::Position::line);
-                let column = match error.kind() {
-                    csv::ErrorKind::Utf8 { err, .. } => err.field() + 1,
-                    _ => 1,
-                };
+                let column = error.utf8_error().field() + 1;
                 faults.push(bad(line, column, "this is not UTF-8 text: save the file as CSV in UTF-8"));
             }
         }
     }
-    if faults.is_empty() { Ok(records) } else { Err(faults) }
+    if faults.is_empty() { Ok(rows) } else { Err(faults) }
 }
 
-fn read_products(heading: &StringRecord, rows: &[StringRecord]) -> Result<Vec<Product>, Vec<BadCell>> {
+/// Counts lines up to a place in the file. The reader's own count is one short after `\r\n`.
+struct LineCount<'a> {
+    bytes: &'a [u8],
+    counted: usize,
+    line: u64,
+}
+
+impl LineCount<'_> {
+    fn at(&mut self, position: Option<&csv::Position>) -> u64 {
+        let start = position.map_or(0, |position| position.byte() as usize);
+        let is_break = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+        let breaks = self.bytes[start..].iter().take_while(is_break).count();
+        let passed = &self.bytes[self.counted..start + breaks];
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.counted = start + breaks;
+        self.line
+    }
+}
+
+fn read_products(heading: &Row, rows: &[Row]) -> Result<Vec<Product>, Vec<BadCell>> {
     let mut faults = Vec::new();
-    for (at, name) in heading.iter().enumerate() {
+    for (at, name) in heading.cells.iter().enumerate() {
         if ![NUMBER, CODE, CERTIFICATE, REMARKS].iter().any(|known| name.eq_ignore_ascii_case(known)) {
-            faults.push(bad(
-                line_of(heading),
-                at + 1,
-                format!("{} is no column of a product list", shown(name)),
-            ));
-        } else if heading.iter().take(at).any(|earlier| earlier.eq_ignore_ascii_case(name)) {
-            faults.push(bad(line_of(heading), at + 1, format!("the column {} is there twice", shown(name))));
+            faults.push(bad(heading.line, at + 1, format!("{} is no column of a product list", shown(name))));
+        } else if heading.cells.iter().take(at).any(|earlier| earlier.eq_ignore_ascii_case(name)) {
+            faults.push(bad(heading.line, at + 1, format!("the column {} is there twice", shown(name))));
         }
     }
     let (Some(code_at), Some(certificate_at)) = (column_of(heading, CODE), column_of(heading, CERTIFICATE))
     else {
-        faults.push(bad(line_of(heading), 1, format!("the column {CODE} is missing")));
+        faults.push(bad(heading.line, 1, format!("the column {CODE} is missing")));
         return Err(faults);
     };
     let remarks_at = column_of(heading, REMARKS);
@@ -152,7 +179,7 @@ fn read_products(heading: &StringRecord, rows: &[StringRecord]) -> Result<Vec<Pr
         let remarks = remarks_at.and_then(|at| row.get(at)).unwrap_or_default();
         if let Some(at) = remarks_at.filter(|_| remarks.chars().count() > REMARK_CHARACTERS_MAX) {
             let message = format!("a remark has at most {REMARK_CHARACTERS_MAX} characters");
-            faults.push(bad(line_of(row), at + 1, message));
+            faults.push(bad(row.line, at + 1, message));
         }
         if let Some((code, takes_certificate)) = code.zip(takes_certificate) {
             products.push(Product { code, takes_certificate, remarks: remarks.to_owned() });
@@ -161,7 +188,7 @@ fn read_products(heading: &StringRecord, rows: &[StringRecord]) -> Result<Vec<Pr
     if faults.is_empty() { Ok(products) } else { Err(faults) }
 }
 
-fn read_plan(heading: &StringRecord, rows: &[StringRecord], year: i16) -> Result<PlanFile, Vec<BadCell>> {
+fn read_plan(heading: &Row, rows: &[Row], year: i16) -> Result<PlanFile, Vec<BadCell>> {
     let mut faults = Vec::new();
     let days = read_days(heading, year, &mut faults);
     let mut lines = BTreeMap::new();
@@ -169,25 +196,26 @@ fn read_plan(heading: &StringRecord, rows: &[StringRecord], year: i16) -> Result
     for row in rows {
         check_width(heading, row, &mut faults);
         let product = read_code(row, 0, &mut lines, &mut faults);
-        let units: Vec<u64> = (1..heading.len()).filter_map(|at| read_units(row, at, &mut faults)).collect();
+        let units: Vec<u64> =
+            (1..heading.cells.len()).filter_map(|at| read_units(row, at, &mut faults)).collect();
         if let Some(product) = product {
-            plan_rows.push(PlanRow { line: line_of(row), product, units });
+            plan_rows.push(PlanRow { line: row.line, product, units });
         }
     }
     if faults.is_empty() { Ok(PlanFile { days, rows: plan_rows }) } else { Err(faults) }
 }
 
-fn read_days(heading: &StringRecord, year: i16, faults: &mut Vec<BadCell>) -> Vec<Date> {
-    let line = line_of(heading);
-    if heading.len() < 2 {
+fn read_days(heading: &Row, year: i16, faults: &mut Vec<BadCell>) -> Vec<Date> {
+    let line = heading.line;
+    if heading.cells.len() < 2 {
         faults.push(bad(line, 2, "the heading names no day"));
     }
-    if heading.len() > DAYS_MAX + 1 {
+    if heading.cells.len() > DAYS_MAX + 1 {
         faults.push(bad(line, DAYS_MAX + 2, format!("a plan has at most {DAYS_MAX} days")));
         return Vec::new();
     }
     let mut days: Vec<Date> = Vec::new();
-    for (at, text) in heading.iter().enumerate().skip(1) {
+    for (at, text) in heading.cells.iter().enumerate().skip(1) {
         let Some(day) = read_day(text, year, days.last().copied()) else {
             faults.push(bad(line, at + 1, format!("{} is no day such as 3/17 or 2003-03-17", shown(text))));
             continue;
@@ -227,67 +255,64 @@ fn read_day(text: &str, year: i16, before: Option<Date>) -> Option<Date> {
 }
 
 fn read_code(
-    row: &StringRecord,
+    row: &Row,
     at: usize,
     lines: &mut BTreeMap<ProductCode, u64>,
     faults: &mut Vec<BadCell>,
 ) -> Option<ProductCode> {
     let text = row.get(at).unwrap_or_default();
     match text.parse::<ProductCode>() {
-        Ok(code) => match lines.insert(code.clone(), line_of(row)) {
+        Ok(code) => match lines.insert(code.clone(), row.line) {
             None => Some(code),
             Some(earlier) => {
-                faults.push(bad(line_of(row), at + 1, format!("{code} is in line {earlier} already")));
+                faults.push(bad(row.line, at + 1, format!("{code} is in line {earlier} already")));
                 lines.insert(code, earlier);
                 None
             }
         },
         Err(error) => {
-            faults.push(bad(line_of(row), at + 1, format!("{} is no device code: {error}", shown(text))));
+            faults.push(bad(row.line, at + 1, format!("{} is no device code: {error}", shown(text))));
             None
         }
     }
 }
 
-fn read_yes_or_no(row: &StringRecord, at: usize, faults: &mut Vec<BadCell>) -> Option<bool> {
+fn read_yes_or_no(row: &Row, at: usize, faults: &mut Vec<BadCell>) -> Option<bool> {
     let text = row.get(at).unwrap_or_default();
     match text {
         _ if text.eq_ignore_ascii_case("YES") => Some(true),
         _ if text.eq_ignore_ascii_case("NO") => Some(false),
         _ => {
-            faults.push(bad(line_of(row), at + 1, format!("{} is neither YES nor NO", shown(text))));
+            faults.push(bad(row.line, at + 1, format!("{} is neither YES nor NO", shown(text))));
             None
         }
     }
 }
 
-fn read_units(row: &StringRecord, at: usize, faults: &mut Vec<BadCell>) -> Option<u64> {
+fn read_units(row: &Row, at: usize, faults: &mut Vec<BadCell>) -> Option<u64> {
     let text = row.get(at)?;
     let is_figure = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
     match text.parse::<u64>() {
         Ok(units) if is_figure && units <= UNITS_MAX => return Some(units),
         Ok(_) if is_figure => {
-            faults.push(bad(line_of(row), at + 1, format!("at most {UNITS_MAX} units are planned a day")));
+            faults.push(bad(row.line, at + 1, format!("at most {UNITS_MAX} units are planned a day")));
         }
-        _ if text.is_empty() => faults.push(bad(line_of(row), at + 1, "the cell is empty: write 0 for none")),
-        _ => faults.push(bad(line_of(row), at + 1, format!("{} is no number of units", shown(text)))),
+        _ if text.is_empty() => faults.push(bad(row.line, at + 1, "the cell is empty: write 0 for none")),
+        _ => faults.push(bad(row.line, at + 1, format!("{} is no number of units", shown(text)))),
     }
     None
 }
 
-fn check_width(heading: &StringRecord, row: &StringRecord, faults: &mut Vec<BadCell>) {
-    if row.len() != heading.len() {
-        let message = format!("the row has {} columns and the heading {}", row.len(), heading.len());
-        faults.push(bad(line_of(row), row.len().min(heading.len()) + 1, message));
+fn check_width(heading: &Row, row: &Row, faults: &mut Vec<BadCell>) {
+    if row.cells.len() != heading.cells.len() {
+        let message =
+            format!("the row has {} columns and the heading {}", row.cells.len(), heading.cells.len());
+        faults.push(bad(row.line, row.cells.len().min(heading.cells.len()) + 1, message));
     }
 }
 
-fn column_of(heading: &StringRecord, name: &str) -> Option<usize> {
-    heading.iter().position(|cell| cell.eq_ignore_ascii_case(name))
-}
-
-fn line_of(record: &StringRecord) -> u64 {
-    record.position().map_or(1, csv::Position::line)
+fn column_of(heading: &Row, name: &str) -> Option<usize> {
+    heading.cells.iter().position(|cell| cell.eq_ignore_ascii_case(name))
 }
 
 fn bad(line: u64, column: usize, message: impl Into<String>) -> BadCell {

@@ -1,0 +1,11 @@
+//! A gateway between an authority that issues real certificates and devices that sign real proofs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod files;
+mod interleavings;
+mod link;
+mod plant;
+mod production;
+mod service;
+mod upkeep;

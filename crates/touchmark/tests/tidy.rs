@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The drawing of ARCHITECTURE.md: which of our crates each crate may depend on.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("identity", &[]),
     ("auth", &["identity"]),
     ("device", &["identity"]),
@@ -20,6 +20,7 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("authority", &["identity", "message", "cert", "pki", "store", "transport"]),
     ("gateway", &["identity", "message", "cert", "store", "transport"]),
     ("station", &["identity", "message", "cert", "transport"]),
+    ("authenticator", &["identity", "auth", "message", "cert", "store", "transport"]),
     (
         "touchmark",
         &[
@@ -34,6 +35,7 @@ const EDGES: [(&str, &[&str]); 12] = [
             "authority",
             "gateway",
             "station",
+            "authenticator",
         ],
     ),
 ];
@@ -171,8 +173,8 @@ fn licences_are_compatible() {
         }
         let expression = spdx::Expression::parse_mode(licence, spdx::ParseMode::LAX)
             .unwrap_or_else(|error| panic!("{name}: licence {licence:?}: {error}"));
-        let is_allowed = expression
-            .evaluate(|requirement| LICENCES.contains(&requirement.to_string().as_str()));
+        let is_allowed =
+            expression.evaluate(|requirement| LICENCES.contains(&requirement.to_string().as_str()));
         assert!(is_allowed, "{name} has the licence {licence}");
     }
 }
@@ -189,7 +191,10 @@ fn every_dependency_has_a_decision() {
     for (name, dependency) in dependencies {
         let is_ours = dependency.get("path").is_some();
         let crate_name = dependency.get("package").and_then(|name| name.as_str()).unwrap_or(name);
-        assert!(is_ours || decisions.contains(&format!("`{crate_name}`")), "no decision names `{crate_name}`");
+        assert!(
+            is_ours || decisions.contains(&format!("`{crate_name}`")),
+            "no decision names `{crate_name}`"
+        );
     }
 }
 

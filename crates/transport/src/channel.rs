@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{Method, Request};
 use cert::tls::{HostTrust, client_config};
 use http_body_util::{BodyExt, Limited};
@@ -39,6 +39,7 @@ impl ChannelBinding {
 pub struct Channel {
     binding: ChannelBinding,
     host: String,
+    token: Option<String>,
     http: SendRequest<Body>,
 }
 
@@ -68,12 +69,17 @@ impl Channel {
                 tracing::debug!(%error, "channel ended");
             }
         });
-        Ok(Self { binding, host: address.to_string(), http })
+        Ok(Self { binding, host: address.to_string(), token: None, http })
     }
 
     /// The connection's own value.
     pub fn binding(&self) -> ChannelBinding {
         self.binding
+    }
+
+    /// Shows this token with every request from now on (RFC 6750).
+    pub fn show(&mut self, token: String) {
+        self.token = Some(token);
     }
 
     /// Posts a message and reads the answer.
@@ -92,13 +98,15 @@ impl Channel {
     }
 
     fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Request<Body>, CallError> {
-        Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, &self.host)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Body::from(body))
-            .map_err(CallError::unreachable)
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        request.body(Body::from(body)).map_err(CallError::unreachable)
     }
 
     async fn call<Answer: DeserializeOwned>(&mut self, request: Request<Body>) -> Result<Answer, CallError> {

@@ -1,0 +1,7 @@
+//! An authenticator over real TLS, on both databases, as devices, services and the authority see it.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it is wrong")]
+
+mod authentication;
+mod example;
+mod plant;
+mod services;

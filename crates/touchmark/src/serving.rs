@@ -1,18 +1,59 @@
-//! What every role does to serve: listen, and stop when told.
+//! What every role does to serve: listen, say so, and stop when told.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use axum::Router;
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use transport::{HostTls, Limits};
 
+use crate::commands::Edge;
 use crate::failure::Failure;
+use crate::member_files::MemberFiles;
+
+/// Serves the router as this member until the process is told to stop, and lets requests under way
+/// finish. What the role does all the while, such as filling up its stock, goes on beside it.
+pub async fn serve(
+    address: SocketAddr,
+    member: &MemberFiles,
+    router: Router,
+    limits: Limits,
+    beside: impl Future<Output = ()>,
+    edge: &Edge,
+) -> anyhow::Result<()> {
+    let told_to_stop = told_to_stop()?;
+    let tls = HostTls::new(member.trust.clone(), &member.credential, Arc::clone(&edge.clock))?;
+    let listener = listen(address).await?;
+    let started = Started { member: member.member.to_string(), address: listener.local_addr()? };
+    edge.output.object(&started, format!("{} serves at {}", started.member, started.address));
+    tokio::select! {
+        () = transport::serve(listener, Arc::new(tls), router, limits, told_to_stop) => {}
+        () = forever(beside) => {}
+    }
+    Ok(())
+}
+
+/// What `serve` prints once it answers.
+#[derive(Serialize)]
+struct Started {
+    member: String,
+    address: SocketAddr,
+}
+
+/// Runs the work to its end, if it has one, and then waits, so that its end ends nothing else.
+async fn forever(work: impl Future<Output = ()>) {
+    work.await;
+    std::future::pending().await
+}
 
 /// Listens on an address.
 pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failure::new(format!("cannot listen on {address}"))
             .because(error)
-            .advise("stop what listens there already, or set another address with `listen` or --listen")
+            .advise("stop what listens there already, or set the key `listen` to another address")
     })?;
     Ok(listener)
 }

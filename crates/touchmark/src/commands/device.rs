@@ -1,0 +1,236 @@
+//! `touchmark device ...`: emulated devices, and what is in their flash.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context;
+use cert::Fingerprint;
+use der::pem::{self, LineEnding};
+use identity::{DeviceNumber, HardwareUid, ProductCode};
+use serde::Serialize;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::Edge;
+use crate::durable::{Privacy, replace_file};
+use crate::emulator::{EmulatedDevice, Port, PortAddress};
+use crate::failure::Failure;
+use crate::serving::told_to_stop;
+
+/// What to do with a device.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Be a device until stopped: answer a station on a port, remember in a file
+    Emulate(EmulateArguments),
+    /// Write what a device holds as PEM files: root.pem, client.pem, key.pem
+    Export(ExportArguments),
+    /// Show what a device holds
+    Show(ShowArguments),
+}
+
+/// Arguments of `touchmark device emulate`.
+#[derive(clap::Args)]
+pub struct EmulateArguments {
+    /// The file that is the device's memory; a new one is a blank device
+    #[arg(long, value_name = "FILE")]
+    flash: PathBuf,
+    /// What a blank device is built as, such as 3012
+    #[arg(long, value_name = "CODE", requires = "hardware_uid")]
+    product: Option<ProductCode>,
+    /// The chip of a blank device, 4 to 16 bytes in hexadecimal
+    #[arg(long, value_name = "HEX", requires = "product")]
+    hardware_uid: Option<HardwareUid>,
+    /// Where it answers: tcp:HOST:PORT, http://HOST:PORT/soap or serial:PATH; port 0 is a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "tcp:127.0.0.1:0")]
+    listen: PortAddress,
+}
+
+/// Arguments of `touchmark device export`.
+#[derive(clap::Args)]
+pub struct ExportArguments {
+    /// The file that is the device's memory
+    #[arg(long, value_name = "FILE")]
+    flash: PathBuf,
+    /// The directory to write to, made where it is missing
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Arguments of `touchmark device show`.
+#[derive(clap::Args)]
+pub struct ShowArguments {
+    /// The file that is the device's memory
+    #[arg(long, value_name = "FILE")]
+    flash: PathBuf,
+}
+
+/// Runs the command.
+pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
+    match command {
+        Command::Emulate(arguments) => emulate(arguments, edge).await,
+        Command::Export(arguments) => export(&arguments, edge),
+        Command::Show(arguments) => show(&arguments, edge),
+    }
+}
+
+async fn emulate(arguments: EmulateArguments, edge: &Edge) -> anyhow::Result<()> {
+    let mut device = device_of(&arguments, edge)?;
+    let port = Port::open(&arguments.listen)
+        .await
+        .with_context(|| format!("cannot answer at {}", arguments.listen))?;
+    let started = Started {
+        address: port.address()?.to_string(),
+        product: device.product(),
+        hardware_uid: device.hardware_uid(),
+    };
+    let told_to_stop = told_to_stop()?;
+    let text = format!("device {} answers at {}", started.hardware_uid, started.address);
+    edge.output.object(&started, text);
+    tokio::select! {
+        served = port.serve(Arc::new(Mutex::new(device))) => {
+            let Err(error) = served;
+            Err(anyhow::Error::new(error).context(format!("{} failed", started.address)))
+        }
+        () = told_to_stop => Ok(()),
+    }
+}
+
+/// What `emulate` prints once the device answers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Started {
+    address: String,
+    product: ProductCode,
+    hardware_uid: HardwareUid,
+}
+
+fn device_of(arguments: &EmulateArguments, edge: &Edge) -> anyhow::Result<EmulatedDevice> {
+    let path = &arguments.flash;
+    let told = arguments.product.clone().zip(arguments.hardware_uid.clone());
+    if path.exists() {
+        let mut device = open(path, edge)?;
+        let kept = (device.product(), device.hardware_uid());
+        return match told {
+            Some(told) if told != kept => Err(Failure::usage(format!(
+                "{} is the memory of a {} with the chip {}",
+                path.display(),
+                kept.0,
+                kept.1
+            ))
+            .advise("leave --product and --hardware-uid out, or name another --flash")
+            .into()),
+            _ => Ok(device),
+        };
+    }
+    let Some((product, hardware_uid)) = told else {
+        return Err(Failure::usage(format!("{} does not exist", path.display()))
+            .advise("say with --product and --hardware-uid what blank device to make")
+            .into());
+    };
+    EmulatedDevice::create(path, product, hardware_uid, seed(edge))
+        .with_context(|| format!("cannot make {}", path.display()))
+}
+
+fn export(arguments: &ExportArguments, edge: &Edge) -> anyhow::Result<()> {
+    let flash = arguments.flash.display();
+    let pack = open(&arguments.flash, edge)?
+        .pack()
+        .with_context(|| format!("cannot read the pack in {flash}"))?
+        .ok_or_else(|| {
+            Failure::new(format!("the device in {flash} holds no pack"))
+                .advise("have a station write it first")
+        })?;
+    let directory = &arguments.out;
+    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let write = |name: &str, privacy, label, blocks: &[&[u8]]| {
+        let path = directory.join(name);
+        let text = pem_text(label, blocks).with_context(|| format!("cannot encode {name}"))?;
+        replace_file(&path, privacy, text.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
+    };
+    let chain = [pack.client_certificate.as_slice(), &pack.issuing_certificate];
+    write("root.pem", Privacy::Public, "CERTIFICATE", &[&pack.root_certificate])?;
+    write("client.pem", Privacy::Public, "CERTIFICATE", &chain)?;
+    write("key.pem", Privacy::Owner, "PRIVATE KEY", &[&pack.secret_key])?;
+    let exported = Exported {
+        device_number: pack.device_number,
+        root: directory.join("root.pem"),
+        client: directory.join("client.pem"),
+        key: directory.join("key.pem"),
+    };
+    let text = format!("the pack of {} is in {}", exported.device_number, directory.display());
+    edge.output.object(&exported, text);
+    Ok(())
+}
+
+/// What `export` wrote.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Exported {
+    device_number: DeviceNumber,
+    root: PathBuf,
+    client: PathBuf,
+    key: PathBuf,
+}
+
+fn pem_text(label: &str, blocks: &[&[u8]]) -> Result<Zeroizing<String>, pem::Error> {
+    let mut text = Zeroizing::new(String::new());
+    for block in blocks {
+        let mut encoded = pem::encode_string(label, LineEnding::LF, block)?;
+        text.push_str(&encoded);
+        encoded.zeroize();
+    }
+    Ok(text)
+}
+
+fn show(arguments: &ShowArguments, edge: &Edge) -> anyhow::Result<()> {
+    let flash = arguments.flash.display();
+    let mut device = open(&arguments.flash, edge)?;
+    let pack = device.pack().with_context(|| format!("cannot read the pack in {flash}"))?;
+    let confirmed = device.confirmed_number().with_context(|| format!("cannot read the NVRAM in {flash}"))?;
+    let holding = pack.as_ref().map(|pack| pack.device_number.clone());
+    let shown = Shown {
+        product: device.product(),
+        hardware_uid: device.hardware_uid(),
+        confirmed: holding.is_some() && holding == confirmed,
+        holding,
+        certificate_sha256: pack.map(|pack| Fingerprint::of(&pack.client_certificate).to_string()),
+    };
+    edge.output.object(&shown, shown.for_people());
+    Ok(())
+}
+
+/// What `show` found.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    product: ProductCode,
+    hardware_uid: HardwareUid,
+    holding: Option<DeviceNumber>,
+    confirmed: bool,
+    certificate_sha256: Option<String>,
+}
+
+impl Shown {
+    fn for_people(&self) -> String {
+        let mut text = format!("product       {}\nhardware uid  {}\n", self.product, self.hardware_uid);
+        match (&self.holding, &self.certificate_sha256) {
+            (Some(number), Some(sha256)) => {
+                let state = if self.confirmed { "confirmed" } else { "not confirmed" };
+                text.push_str(&format!("holding       {number}, {state}\ncertificate   SHA-256 {sha256}"));
+            }
+            _ => text.push_str("holding       nothing"),
+        }
+        text
+    }
+}
+
+fn open(path: &std::path::Path, edge: &Edge) -> anyhow::Result<EmulatedDevice> {
+    EmulatedDevice::open(path, seed(edge)).with_context(|| format!("cannot open {}", path.display()))
+}
+
+fn seed(edge: &Edge) -> u64 {
+    let mut seed = [0; 8];
+    edge.random.fill(&mut seed);
+    u64::from_le_bytes(seed)
+}

@@ -1,6 +1,7 @@
 //! The accept loop: many connections, each within its limits, so that no peer can disturb another.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -100,10 +101,11 @@ pub async fn serve(
         };
         let (tls, router, watcher) = (tls.for_connection(), router.clone(), graceful.watcher());
         connections.spawn(async move {
-            let _held = (permit, place);
+            let held = Arc::new(Held { _permit: permit, _place: place });
             let Some((stream, peer, origin)) = handshake(stream, address, tls, limits).await else { return };
-            let service =
-                service_fn(move |request| answer(router.clone(), peer.clone(), origin, request, limits));
+            let service = service_fn(move |request| {
+                answer(router.clone(), peer.clone(), origin, Arc::clone(&held), request, limits)
+            });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits.header)
@@ -191,13 +193,17 @@ fn with_problems(router: Router, limits: Limits) -> Router {
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
 }
 
+/// Answers one request. It runs in a task of its own: a peer that goes away does not stop what it
+/// asked for half-way, and a panic ends this request only. The task keeps the connection's place
+/// (`held`), so that going away makes no room for more.
 async fn answer(
     router: Router,
     peer: Peer,
     origin: Origin,
+    held: Arc<Held>,
     request: Request<Incoming>,
     limits: Limits,
-) -> Result<Response<Body>, std::convert::Infallible> {
+) -> Result<Response<Body>, Infallible> {
     let mut request = request.map(Body::new);
     if peer == Peer::Nobody && !is_open_to_all(&request, limits) {
         let detail = "this is not possible without a certificate";
@@ -205,9 +211,20 @@ async fn answer(
     }
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(origin);
-    match timeout(limits.request, router.oneshot(request)).await {
-        Ok(response) => response,
-        Err(_) => Ok(Refused::new(ProblemCode::Busy, "the request took longer than it may").into_response()),
+    let path = request.uri().path().to_owned();
+    let answering = tokio::spawn(async move {
+        let _held = held;
+        timeout(limits.request, router.oneshot(request)).await
+    });
+    match answering.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            Ok(Refused::new(ProblemCode::Busy, "the request took longer than it may").into_response())
+        }
+        Err(error) => {
+            tracing::error!(%path, %error, "a request failed by our fault");
+            Ok(Refused::new(ProblemCode::Internal, "this service failed; its log says why").into_response())
+        }
     }
 }
 
@@ -217,6 +234,12 @@ fn is_open_to_all(request: &Request<Body>, limits: Limits) -> bool {
         .open_to_all
         .iter()
         .any(|(method, path)| request.method() == method && request.uri().path() == *path)
+}
+
+/// What a connection takes up, given back on drop.
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// How many connections each address has.

@@ -139,6 +139,11 @@ fn service(counted: Arc<AtomicU64>) -> Router {
         )
         .route("/v1/device", get(async |device: Device| Json(note(&device.0.number.to_string()))))
         .route(
+            "/v1/fault",
+            get(async || -> Json<Note> { panic!("a fault of the service, made for this test") }),
+        )
+        .route("/v1/slow-count", post(slow_count))
+        .route(
             "/v1/slow",
             get(async || {
                 tokio::time::sleep(Duration::from_millis(600)).await;
@@ -152,4 +157,9 @@ fn service(counted: Arc<AtomicU64>) -> Router {
 
 async fn count(State(counted): State<Arc<AtomicU64>>) -> Json<u64> {
     Json(counted.fetch_add(1, Ordering::SeqCst) + 1)
+}
+
+async fn slow_count(state: State<Arc<AtomicU64>>) -> Json<u64> {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    count(state).await
 }

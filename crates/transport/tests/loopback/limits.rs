@@ -1,6 +1,7 @@
 //! Slow, silent and too many peers: each is cut off at its limit, and good peers notice nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cert::tls::client_config;
@@ -165,6 +166,20 @@ async fn a_full_host_takes_the_next_peer_as_soon_as_one_leaves() {
     };
     let ((), served) = tokio::join!(leave, is_served(&host));
     assert!(served);
+}
+
+#[tokio::test]
+async fn what_a_peer_asked_for_is_finished_after_it_has_gone() {
+    let host = Host::start(Limits { connections_max: 1, ..Limits::default() }).await;
+    let mut gone = tls_stream(&host).await;
+    let head = "POST /v1/slow-count HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
+    gone.write_all(head.as_bytes()).await.unwrap();
+    gone.flush().await.unwrap();
+    sleep(Duration::from_millis(100)).await;
+    drop(gone);
+    // Its place comes free only when the request is done.
+    assert!(is_served(&host).await);
+    assert_eq!(host.counted.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

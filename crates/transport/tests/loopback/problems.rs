@@ -52,3 +52,13 @@ async fn the_router_and_json_refuse_with_problems() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_fault_of_the_service_is_answered_and_ends_nothing_else() {
+    let host = Host::start(Limits::default()).await;
+    let client = raw_client(&host);
+    let (_, problem) = problem(client.get(format!("https://{}/v1/fault", host.address))).await;
+    assert_eq!(problem.code, ProblemCode::Internal);
+    let after = client.get(format!("https://{}/v1/gateway", host.address)).send().await.unwrap();
+    assert!(after.status().is_success());
+}

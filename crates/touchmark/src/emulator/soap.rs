@@ -21,9 +21,10 @@ use message::device::{
 };
 use message::problem::{Problem, ProblemCode};
 use message::result::Proof;
-use message::soap::{self, AnswerError, DOCUMENT_BYTES_MAX, Envelope, Fault, Operation};
+use message::soap::{self, DOCUMENT_BYTES_MAX, Envelope, Fault, Operation};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
+use transport::soap::{SoapCallError, call};
 use zeroize::Zeroizing;
 
 use super::line::lock;
@@ -142,9 +143,7 @@ fn identify(device: &SharedDevice) -> Result<Zeroizing<String>, Failure> {
 fn receive(device: &SharedDevice, order: PackTransmission) -> Result<Zeroizing<String>, Failure> {
     let challenge: [u8; 32] =
         order.challenge.0.as_slice().try_into().map_err(|_| refused("a challenge has 32 bytes"))?;
-    let address: reqwest::Url =
-        order.result_address.parse().map_err(|_| refused("the result address is not a URL"))?;
-    if address.scheme() != "http" {
+    if !order.result_address.starts_with("http://") {
         return Err(refused("the result address does not begin with http://"));
     }
     let outcome = lock(device).receive(&Transmission {
@@ -161,7 +160,7 @@ fn receive(device: &SharedDevice, order: PackTransmission) -> Result<Zeroizing<S
         let device = Arc::clone(device);
         tokio::spawn(async move {
             let number = order.device_number.clone();
-            if let Err(error) = deliver_result(&device, &order, challenge, address).await {
+            if let Err(error) = deliver_result(&device, &order, challenge).await {
                 tracing::warn!(%number, error = &error as &dyn std::error::Error, "write result not delivered");
             }
         });
@@ -172,14 +171,10 @@ fn receive(device: &SharedDevice, order: PackTransmission) -> Result<Zeroizing<S
 /// Why the station did not take a write result.
 #[derive(Debug, thiserror::Error)]
 enum DeliveryError {
-    #[error("the station cannot be reached")]
-    Unreachable(#[from] reqwest::Error),
-    #[error("the station does not accept the write result")]
-    Refused(#[source] AnswerError),
+    #[error("the station does not take the write result")]
+    Station(#[from] SoapCallError),
     #[error("the station answers about {0}")]
     OtherNumber(identity::DeviceNumber),
-    #[error("the answer of the station is too long")]
-    TooLong,
     #[error("the device refuses to be confirmed: {0}")]
     Device(identity::line::Refusal),
     #[error(transparent)]
@@ -190,7 +185,6 @@ async fn deliver_result(
     device: &SharedDevice,
     order: &PackTransmission,
     challenge: [u8; 32],
-    address: reqwest::Url,
 ) -> Result<(), DeliveryError> {
     let result = {
         let mut device = lock(device);
@@ -202,15 +196,10 @@ async fn deliver_result(
             outcome: outcome.map(|result| proof(result, hardware_uid, challenge)),
         }
     };
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(RESULT_TIME_MAX)
-        .build()?;
     let mut attempt = 1;
-    let response = loop {
-        match post_result(&client, &address, &result).await {
-            Err(DeliveryError::Unreachable(_)) if attempt < RESULT_ATTEMPTS_MAX => {
+    let response: DeviceWriteResultResponse = loop {
+        match call(&order.result_address, &result, RESULT_TIME_MAX).await {
+            Err(SoapCallError::NoAnswer(_)) if attempt < RESULT_ATTEMPTS_MAX => {
                 attempt += 1;
                 sleep(RESULT_RETRY).await;
             }
@@ -221,31 +210,6 @@ async fn deliver_result(
         return Err(DeliveryError::OtherNumber(response.device_number));
     }
     lock(device).confirm(order.session)?.map_err(DeliveryError::Device)
-}
-
-async fn post_result(
-    client: &reqwest::Client,
-    address: &reqwest::Url,
-    result: &DeviceWriteResult,
-) -> Result<DeviceWriteResultResponse, DeliveryError> {
-    let mut response = client
-        .post(address.clone())
-        .header(CONTENT_TYPE, MEDIA_TYPE)
-        .header("SOAPAction", format!("\"{}\"", Operation::WriteResultTransmission.soap_action()))
-        .body(soap::document(result).to_string())
-        .send()
-        .await?;
-    let mut document = Vec::new();
-    while let Some(part) = response.chunk().await? {
-        if document.len() + part.len() > DOCUMENT_BYTES_MAX {
-            return Err(DeliveryError::TooLong);
-        }
-        document.extend_from_slice(&part);
-    }
-    Envelope::parse(&document)
-        .map_err(AnswerError::Garbled)
-        .and_then(|envelope| envelope.answer())
-        .map_err(DeliveryError::Refused)
 }
 
 fn proof(result: WriteResult, hardware_uid: HardwareUid, challenge: [u8; 32]) -> Proof {

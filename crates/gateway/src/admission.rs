@@ -6,10 +6,10 @@ use message::bytes::SecretBytes;
 use message::join::{JoinRequest, JoinToken, MemberRequest, Membership};
 use message::problem::{Problem, ProblemCode};
 use serde::Serialize;
-use store::audit;
+use store::audit::{self, Actor};
 use store::gateway::station::{self, Invitation, Station};
 
-use crate::desk::{Actor, Desk};
+use crate::desk::Desk;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 use crate::upstream::UpstreamError;

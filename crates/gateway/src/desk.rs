@@ -1,20 +1,20 @@
 //! The desk: what people do at a gateway. It needs the store and nothing secret, so it works while
 //! another process serves.
 
-use std::fmt;
 use std::sync::Arc;
 
-use identity::{Clock, DeviceNumber, Member, MemberName, Random, Transition};
+use identity::{Clock, DeviceNumber, MemberName, Random, Transition};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use message::problem::ProblemCode;
 use message::report::Event;
 use serde::Serialize;
-use store::gateway::credential::{self, Cause};
+use store::audit::{self, Actor, Cause};
+use store::gateway::credential;
 use store::gateway::moment::{self, Moment};
 use store::gateway::outbox;
-use store::{Store, StoreError, audit};
+use store::{Store, StoreError};
 
 use crate::error::GatewayError;
 
@@ -31,33 +31,6 @@ pub struct Settings {
     pub lease_seconds: u32,
     /// The factory's local time.
     pub time_zone: TimeZone,
-}
-
-/// Who acts, as the audit log names them.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Actor(String);
-
-impl Actor {
-    /// A person at the command line.
-    pub fn person(name: &str) -> Self {
-        Self(format!("person:{name}"))
-    }
-
-    /// A member of the plant.
-    pub fn member(member: &Member) -> Self {
-        Self(member.to_string())
-    }
-
-    /// The name in the audit log.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// A factory's books. Clones share them.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use cert::{DeviceVerifier, Trust};
 use identity::Member;
+use store::audit::Actor;
 use store::gateway::credential;
-use store::{KeyRing, KeyRingError, Secret, StoreError, Vault, VaultError};
+use store::{KeyRing, KeyRingError, Secret, Store, StoreError, Vault, VaultError};
 use tokio::sync::{Mutex, Notify};
 
-use crate::desk::{Actor, Desk};
+use crate::desk::Desk;
 use crate::upstream::Upstream;
 
 /// A serving gateway. One process at a time has the key ring open.
@@ -46,9 +47,9 @@ impl Gateway {
     ///
     /// # Errors
     /// The passphrase is too short, or another one made the vault.
-    pub async fn init(desk: &Desk, passphrase: Secret) -> Result<(), OpenError> {
-        match Vault::create(&desk.store, passphrase.clone()).await {
-            Err(VaultError::Exists) => Vault::unlock(&desk.store, passphrase).await,
+    pub async fn init(store: &Store, passphrase: Secret) -> Result<(), OpenError> {
+        match Vault::create(store, passphrase.clone()).await {
+            Err(VaultError::Exists) => Vault::unlock(store, passphrase).await,
             made => made,
         }?;
         Ok(())

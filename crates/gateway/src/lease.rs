@@ -6,12 +6,12 @@ use message::issue::CertificatePack;
 use message::lease::{Lease, LeaseRequest};
 use message::problem::ProblemCode;
 use serde::Serialize;
+use store::audit::{self, Actor, Cause};
 use store::gateway::attempt::{self, Attempt};
-use store::gateway::credential::{self, Cause, Credential, Pack, SealedSecret};
+use store::gateway::credential::{self, Credential, Pack, SealedSecret};
 use store::gateway::plan;
-use store::{StoreError, Transaction, audit};
+use store::{StoreError, Transaction};
 
-use crate::desk::Actor;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 

@@ -36,10 +36,11 @@ mod upkeep;
 mod upstream;
 
 pub use admission::JoinStationError;
-pub use desk::{Actor, Desk, Settings};
+pub use desk::{Desk, Settings};
 pub use error::GatewayError;
 pub use gateway::{Gateway, OpenError};
 pub use need::{Need, Reservation};
 pub use replenish::{ReplenishError, Replenishment};
 pub use report::Drained;
+pub use store::audit::Actor;
 pub use upstream::{Upstream, UpstreamError};

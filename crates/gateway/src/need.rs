@@ -8,11 +8,12 @@ use jiff::civil::Date;
 use message::allotment::{Allotment, ProductAllotment, SerialRange};
 use message::problem::ProblemCode;
 use serde::Serialize;
-use store::gateway::credential::{self, Cause};
+use store::audit::{Actor, Cause};
+use store::gateway::credential;
 use store::gateway::{allotment, plan};
 use store::{Snapshot, StoreError, Transaction};
 
-use crate::desk::{Actor, Desk};
+use crate::desk::Desk;
 use crate::error::GatewayError;
 
 /// What one product needs.

@@ -12,7 +12,8 @@ use message::issue::{
 use message::problem::{Problem, ProblemCode};
 use message::report::Event;
 use serde::Serialize;
-use store::gateway::credential::{self, Cause, Pack, SealedSecret};
+use store::audit::Cause;
+use store::gateway::credential::{self, Pack, SealedSecret};
 use store::gateway::moment::{self, Moment};
 use store::gateway::{allotment, outbox};
 use store::{KeyRingError, Slot, StoreError};

@@ -3,8 +3,9 @@
 use message::problem::Problem;
 use message::report::{Event, RECORDS_MAX, Record, RecordAnswer, Report};
 use serde::Serialize;
+use store::StoreError;
+use store::audit;
 use store::gateway::outbox;
-use store::{StoreError, audit};
 
 use crate::error::GatewayError;
 use crate::gateway::Gateway;

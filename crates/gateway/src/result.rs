@@ -5,12 +5,13 @@ use identity::{CredentialState, Member, MemberName, Transition};
 use message::problem::{Problem, ProblemCode};
 use message::report::Event;
 use message::result::{Proof, WriteOutcome, WriteResultResponse, WriteResultTransmission};
+use store::audit::{self, Actor, Cause};
 use store::gateway::attempt::{self, Attempt};
-use store::gateway::credential::{self, Cause, Credential};
+use store::gateway::credential::{self, Credential};
 use store::gateway::outbox;
-use store::{StoreError, Transaction, audit};
+use store::{StoreError, Transaction};
 
-use crate::desk::{Actor, event_text};
+use crate::desk::event_text;
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use identity::Transition;
 use message::report::Event;
-use store::gateway::credential::{self, Cause};
+use store::audit::Cause;
+use store::gateway::credential;
 use store::gateway::moment::{self, Moment};
 use store::gateway::outbox;
 use tokio::time::{sleep, timeout};

@@ -9,6 +9,7 @@
 use std::io::{self, BufRead, Write};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use identity::Member;
 use serde::{Deserialize, Serialize};
 
 use crate::{Snapshot, StoreError, Transaction};
@@ -39,6 +40,27 @@ pub struct Entry {
     /// The hash of this entry.
     #[serde(with = "hex")]
     pub hash: Vec<u8>,
+}
+
+/// Who acts, as the audit log names them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Actor(String);
+
+impl Actor {
+    /// A person at the command line.
+    pub fn person(name: &str) -> Self {
+        Self(format!("person:{name}"))
+    }
+
+    /// A member of the plant.
+    pub fn member(member: &Member) -> Self {
+        Self(member.to_string())
+    }
+
+    /// The name in the audit log.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Who does something, when, and what it is called in the audit log.

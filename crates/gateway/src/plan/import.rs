@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use identity::ProductCode;
 use serde::Serialize;
+use store::audit::{self, Actor};
 use store::gateway::plan::{self, PlannedUnits, Product};
-use store::{Snapshot, StoreError, Transaction, audit};
+use store::{Snapshot, StoreError, Transaction};
 
 use super::csv_text::{self, BadCell, File, PlanFile};
-use crate::desk::{Actor, Desk};
+use crate::desk::Desk;
 use crate::error::GatewayError;
 
 /// One thing that an import changes.

@@ -280,7 +280,8 @@ impl Factory {
         let authority = Arc::new(TestAuthority::new(Arc::clone(&clock)));
         let random = Arc::new(CountingRandom::default());
         let desk = desk(&database, &settings, &clock, &random).await;
-        Gateway::init(&desk, passphrase()).await.unwrap();
+        let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+        Gateway::init(&store, passphrase()).await.unwrap();
         let gateway = Some(open(&database, desk, &authority).await);
         let factory = Self { database, clock, authority, gateway, settings, random };
         factory.import(include_str!("../../../../examples/products.csv")).await;

@@ -12,9 +12,9 @@ use identity::{
 };
 use serde::Serialize;
 
-pub use crate::audit::Cause;
+use crate::audit::{self, Cause};
 use crate::statement::{count, parsed};
-use crate::{Slot, Snapshot, StoreError, Transaction, audit};
+use crate::{Slot, Snapshot, StoreError, Transaction};
 
 /// A credential as it stands.
 #[derive(Clone, PartialEq, Eq, Debug)]

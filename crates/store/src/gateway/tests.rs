@@ -2,9 +2,10 @@
 
 use identity::{CredentialState, DeviceNumber, Transition};
 
-use super::credential::{ApplyError, Cause, Credential, Lease, Pack, SealedSecret};
+use super::credential::{ApplyError, Credential, Lease, Pack, SealedSecret};
 use super::plan::{PlannedUnits, Product};
 use super::{allotment, attempt, credential, moment, outbox, plan, station};
+use crate::audit::Cause;
 use crate::testing::on_both;
 use crate::{Schema, Store, StoreError, Transaction, audit};
 

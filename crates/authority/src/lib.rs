@@ -1,1 +1,41 @@
-//! The role that issues credentials and records what became of each.
+//! The role that issues credentials, and records what became of each.
+//!
+//! [`Authority`] is the role while it serves: its CAs are open. [`Desk`] is what people do there, and
+//! needs only the store, so it works beside a serving authority. A [`Ceremony`] makes both possible, once.
+//! A file an occasion:
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `setup` | the first day: root, issuing CA, plant CA, the authority's own certificate |
+//! | `making` | products, factories, and what each factory may make |
+//! | `order` | whether an order for packs may be fulfilled |
+//! | `issue` | fulfilling it: intent, lint, signature, each stored and audited |
+//! | `report` | what became of packs at the factories, with each device's proof |
+//! | `admission` | members: invite, join, admit, revoke |
+//! | `standing` | whom a device is taken for |
+//! | `status` | the figures, and whether they add up |
+//! | `routes` | the same as HTTP |
+//!
+//! To add an occasion: a file with an `impl Authority` (or `impl Desk`), one unit of work on the
+//! store with its audit entry, and a route that translates.
+
+mod admission;
+mod authority;
+mod desk;
+mod error;
+mod in_flight;
+mod issue;
+mod making;
+mod order;
+mod report;
+mod routes;
+mod setup;
+mod standing;
+mod status;
+
+pub use authority::{Authority, OpenError};
+pub use desk::Desk;
+pub use error::AuthorityError;
+pub use making::NewRange;
+pub use setup::{Ceremony, Names, SetupError};
+pub use status::{AuthorityStatus, FactoryFigures, MemberFigures};

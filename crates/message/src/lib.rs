@@ -13,6 +13,7 @@
 //! | writing | station and device | [`device`] |
 //! | write results | station and gateway | [`result`] |
 //! | reports | gateway and authority | [`report`] |
+//! | standing | device and authority | [`standing`] |
 //! | figures of a factory | people and gateway | [`status`] |
 //! | registrations | authenticator and authority | [`registration`] |
 //! | authentication | device, authenticator and service | [`authenticate`] |
@@ -30,4 +31,5 @@ pub mod registration;
 pub mod report;
 pub mod result;
 pub mod soap;
+pub mod standing;
 pub mod status;

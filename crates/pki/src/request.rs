@@ -1,6 +1,7 @@
 //! Signing requests of members (PKCS#10, RFC 2986).
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use cert::Fingerprint;
 use const_oid::db::rfc5912::ECDSA_WITH_SHA_256;
 use der::{Decode, Encode};
 use spki::SubjectPublicKeyInfoOwned;
@@ -49,6 +50,11 @@ impl SigningRequest {
             .verify(&signed, signature)
             .map_err(|_| RequestError::WrongSignature)?;
         Ok(Self { public_key })
+    }
+
+    /// SHA-256 of the public key info: the same key has the same, whatever else the request says.
+    pub fn public_key_sha256(&self) -> Fingerprint {
+        Fingerprint::of(&self.public_key.to_der().expect("what was read from DER is written again"))
     }
 
     pub(crate) fn public_key(&self) -> &SubjectPublicKeyInfoOwned {

@@ -126,25 +126,34 @@ pub async fn add_range(transaction: &mut Transaction, range: &Range) -> Result<(
     Ok(())
 }
 
+/// What a factory may make of a product, where it may make any.
+///
+/// # Errors
+/// The store fails.
+pub async fn find(
+    snapshot: &mut Snapshot,
+    factory: &MemberName,
+    product: &ProductCode,
+) -> Result<Option<Allotment>, StoreError> {
+    let row: Option<AllotmentRow> = fetch_optional!(
+        snapshot,
+        "SELECT factory, product, quota, issued FROM allotment WHERE factory = $1 AND product = $2",
+        factory.as_str(),
+        product.as_str(),
+    )?;
+    row.map(allotment_from).transpose()
+}
+
 /// All allotments, by factory and product.
 ///
 /// # Errors
 /// The store fails.
 pub async fn all(snapshot: &mut Snapshot) -> Result<Vec<Allotment>, StoreError> {
-    let rows: Vec<(String, String, i64, i64)> = fetch_all!(
+    let rows: Vec<AllotmentRow> = fetch_all!(
         snapshot,
         "SELECT factory, product, quota, issued FROM allotment ORDER BY factory, product"
     )?;
-    rows.into_iter()
-        .map(|(factory, product, quota, issued)| {
-            Ok(Allotment {
-                factory: parsed("allotment.factory", &factory)?,
-                product: parsed("allotment.product", &product)?,
-                quota: count("allotment.quota", quota)?,
-                issued: count("allotment.issued", issued)?,
-            })
-        })
-        .collect()
+    rows.into_iter().map(allotment_from).collect()
 }
 
 /// The ranges of one product, whoever has them, in rising order.
@@ -162,6 +171,17 @@ pub async fn ranges_of_product(
         product.as_str(),
     )?;
     rows.into_iter().map(range_from).collect()
+}
+
+type AllotmentRow = (String, String, i64, i64);
+
+fn allotment_from((factory, product, quota, issued): AllotmentRow) -> Result<Allotment, StoreError> {
+    Ok(Allotment {
+        factory: parsed("allotment.factory", &factory)?,
+        product: parsed("allotment.product", &product)?,
+        quota: count("allotment.quota", quota)?,
+        issued: count("allotment.issued", issued)?,
+    })
 }
 
 type RangeRow = (String, i64, i64, i64, String);

@@ -174,17 +174,20 @@ pub async fn use_invitation(
     Ok(())
 }
 
-/// Throws away a member's invitations that were not used.
+/// Throws away a member's invitations that were not used; whether there were any.
 ///
 /// # Errors
 /// The store fails.
-pub async fn withdraw_invitations(transaction: &mut Transaction, member: &Member) -> Result<(), StoreError> {
-    execute!(
+pub async fn withdraw_invitations(
+    transaction: &mut Transaction,
+    member: &Member,
+) -> Result<bool, StoreError> {
+    let withdrawn = execute!(
         transaction,
         "DELETE FROM invitation WHERE member = $1 AND certificate_serial IS NULL",
         member.to_string(),
     )?;
-    Ok(())
+    Ok(withdrawn > 0)
 }
 
 #[derive(sqlx::FromRow)]

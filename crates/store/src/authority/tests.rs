@@ -267,7 +267,7 @@ async fn a_withdrawn_or_ended_invitation_is_gone() {
             member::invitation(&mut store.read().await.unwrap(), secret).await.unwrap().is_some()
         };
         assert_eq!((found("aa").await, found("bb").await), (false, true));
-        write!(store, |transaction| member::withdraw_invitations(transaction, &gateway)).unwrap();
+        assert!(write!(store, |transaction| member::withdraw_invitations(transaction, &gateway)).unwrap());
         assert!(!found("bb").await);
     })
     .await;

@@ -1,0 +1,153 @@
+//! The authority while it serves: its desk, and its CAs open.
+
+use std::sync::Arc;
+
+use cert::{Refusal, Trust};
+use identity::Transition;
+use message::bytes::Bytes;
+use message::join::Membership;
+use pki::{Curve, IssueError, IssuingCa, KeyError, PlantCa, SigningKey};
+use store::audit::{Actor, Cause};
+use store::authority::allotment;
+use store::authority::ca::{self, Ca, CaName};
+use store::authority::credential::{self, Change, Credential};
+use store::{Secret, Snapshot, StoreError, Transaction, Vault, VaultError};
+
+use crate::desk::Desk;
+use crate::error::AuthorityError;
+use crate::in_flight::InFlight;
+use crate::setup::ca_key_context;
+
+/// A serving authority.
+pub struct Authority {
+    pub(crate) desk: Desk,
+    pub(crate) trust: Trust,
+    pub(crate) issuing: IssuingCa,
+    pub(crate) plant: PlantCa,
+    pub(crate) vault: Vault,
+    pub(crate) in_flight: InFlight,
+    pub(crate) actor: Actor,
+}
+
+/// Why an authority does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store holds no authority.
+    #[error("this store holds no authority: it was never initialised")]
+    Missing,
+    /// The vault stays shut.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A CA's certificate is not what it should be.
+    #[error("the stored CA certificates do not belong together")]
+    Certificates(#[from] Refusal),
+    /// A CA's key is not what it should be.
+    #[error("a stored CA key cannot be used")]
+    Key(#[from] KeyError),
+    /// A CA's key is not its certificate's.
+    #[error("a stored CA cannot be used")]
+    Ca(#[from] IssueError),
+    /// Interrupted work could not be cleared away.
+    #[error("interrupted signatures could not be given up")]
+    Recovery(#[source] AuthorityError),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Authority {
+    /// Opens an authority to serve, and gives up signatures that an earlier run has begun and not
+    /// finished.
+    ///
+    /// # Errors
+    /// The passphrase is wrong, the store was never initialised, or it fails.
+    pub async fn open(desk: Desk, passphrase: Secret) -> Result<Arc<Self>, OpenError> {
+        let vault = Vault::unlock(&desk.store, passphrase).await?;
+        let mut snapshot = desk.store.read().await?;
+        let root = stored(&mut snapshot, CaName::Root).await?;
+        let issuing = stored(&mut snapshot, CaName::Issuing).await?;
+        let plant = stored(&mut snapshot, CaName::Plant).await?;
+        drop(snapshot);
+        let trust = Trust::new(&root.certificate, &plant.certificate, &[&issuing.certificate])?;
+        let authority = Arc::new(Self {
+            trust,
+            issuing: IssuingCa::open(issuing.certificate.clone(), key(&vault, CaName::Issuing, &issuing)?)?,
+            plant: PlantCa::open(plant.certificate.clone(), key(&vault, CaName::Plant, &plant)?)?,
+            vault,
+            in_flight: InFlight::default(),
+            actor: Actor::member(&desk.member),
+            desk,
+        });
+        authority.give_up_interrupted().await.map_err(OpenError::Recovery)?;
+        Ok(authority)
+    }
+
+    /// The authority's books.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Whom the plant trusts.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// What a member with this certificate is told.
+    pub(crate) fn membership(&self, certificate: Vec<u8>) -> Membership {
+        Membership {
+            root_certificate: Bytes(self.trust.root().der().to_vec()),
+            plant_certificate: Bytes(self.trust.plant().der().to_vec()),
+            issuing_certificates: self.trust.issuing().map(|ca| Bytes(ca.der().to_vec())).collect(),
+            member_certificate: Bytes(certificate),
+        }
+    }
+
+    async fn give_up_interrupted(&self) -> Result<(), AuthorityError> {
+        let (now, actor) = (self.desk.now(), self.actor.clone());
+        self.desk
+            .store
+            .write(move |transaction| {
+                Box::pin(async move {
+                    let interrupted = credential::intended(transaction).await?;
+                    give_up(transaction, now, &actor, &interrupted).await
+                })
+            })
+            .await
+    }
+}
+
+/// Abandons intents: their serials are never used again, and they no longer count against the quota.
+pub(crate) async fn give_up(
+    transaction: &mut Transaction,
+    now: i64,
+    actor: &Actor,
+    intents: &[Credential],
+) -> Result<(), AuthorityError> {
+    if intents.is_empty() {
+        return Ok(());
+    }
+    let cause = Cause { time: now, actor: actor.as_str(), action: "credential.abandon" };
+    let changes: Vec<Change> = intents
+        .iter()
+        .map(|intent| Change {
+            number: intent.number.clone(),
+            from: intent.state,
+            transitions: vec![Transition::Abandon],
+        })
+        .collect();
+    credential::apply(transaction, cause, &changes, &"interrupted before it was signed").await?;
+    for intent in intents {
+        allotment::count_issued(transaction, &intent.factory, intent.number.product(), -1).await?;
+    }
+    Ok(())
+}
+
+async fn stored(snapshot: &mut Snapshot, name: CaName) -> Result<Ca, OpenError> {
+    ca::find(snapshot, name).await?.ok_or(OpenError::Missing)
+}
+
+fn key(vault: &Vault, name: CaName, ca: &Ca) -> Result<SigningKey, OpenError> {
+    let sealed = ca.sealed_key.as_ref().ok_or(OpenError::Missing)?;
+    let der = vault.open(&ca_key_context(name), sealed)?;
+    Ok(SigningKey::from_pkcs8(Curve::P256, der.expose())?)
+}

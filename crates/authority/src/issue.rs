@@ -1,0 +1,276 @@
+//! Fulfilling an order for packs.
+//!
+//! A batch goes as a whole or not at all: keys are made and certificates linted, the intent is stored
+//! and audited, then the certificates are signed, stored and audited, and only then answered. An order
+//! once begun runs to its end even if the gateway has gone away, and the same numbers asked for again
+//! give the same packs. While one batch is being stored the next is prepared and signed.
+
+use std::collections::{HashMap, HashSet};
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use cert::Fingerprint;
+use identity::{CredentialState, DeviceNumber, Member, MemberName, ProductCode, Transition, line};
+use message::bytes::{Bytes, SecretBytes};
+use message::issue::{
+    CertificatePack, CertificateTransmission, CertificateTransmissionRequest, NumberedPack,
+};
+use pki::{DeviceCredential, DeviceProfile, NO_EXPIRY, PreparedDevice, Validity};
+use serde::Serialize;
+use store::StoreError;
+use store::audit::{Actor, Cause};
+use store::authority::allotment;
+use store::authority::credential::{self, ApplyError, Change, Intent};
+use store::authority::pack::{self, Pack};
+use store::authority::product::Product;
+use tokio::task::spawn_blocking;
+
+use crate::authority::{Authority, give_up};
+use crate::error::AuthorityError;
+use crate::order::{Order, check_shape};
+
+impl Authority {
+    /// Packs for the numbers of one factory, in the order asked.
+    ///
+    /// # Errors
+    /// Any of the numbers may not be issued; then none is.
+    pub async fn issue(
+        self: &Arc<Self>,
+        factory: &MemberName,
+        request: CertificateTransmissionRequest,
+    ) -> Result<CertificateTransmission, AuthorityError> {
+        check_shape(&request.device_numbers)?;
+        let (authority, factory) = (Arc::clone(self), factory.clone());
+        tokio::spawn(async move { authority.fulfil(&factory, &request.device_numbers).await }).await?
+    }
+
+    async fn fulfil(
+        self: &Arc<Self>,
+        factory: &MemberName,
+        numbers: &[DeviceNumber],
+    ) -> Result<CertificateTransmission, AuthorityError> {
+        let _held = self.in_flight.hold(numbers).await;
+        let order = Order::check(&mut self.desk.store.read().await?, factory, numbers).await?;
+        let mut packs = HashMap::with_capacity(numbers.len());
+        if order.new.len() < numbers.len() {
+            packs.extend(self.issued_before(numbers, &order.new).await?);
+        }
+        if !order.new.is_empty() {
+            let prepared = self.prepare(order).await?;
+            self.store_intents(factory, &prepared).await?;
+            let signed = self.sign(prepared).await?;
+            packs.extend(self.store_packs(signed).await?);
+        }
+        let in_order = numbers.iter().map(|number| {
+            let pack = packs.remove(number).ok_or(StoreError::Corrupt { what: "pack" })?;
+            Ok(NumberedPack { device_number: number.clone(), pack })
+        });
+        Ok(CertificateTransmission { packs: in_order.collect::<Result<_, StoreError>>()? })
+    }
+
+    /// Makes keys and certificates, and lints them.
+    async fn prepare(self: &Arc<Self>, order: Order) -> Result<Vec<PreparedDevice>, AuthorityError> {
+        let now = self.desk.now();
+        let profiles = order
+            .products
+            .into_iter()
+            .map(|(code, product)| Ok((code, profile(&product, now)?)))
+            .collect::<Result<HashMap<ProductCode, _>, AuthorityError>>()?;
+        let authority = Arc::clone(self);
+        let profiles = Arc::new(profiles);
+        on_all_cores(order.new, move |number| {
+            let (profile, validity) =
+                profiles.get(number.product()).ok_or(StoreError::Corrupt { what: "product" })?;
+            Ok(authority.issuing.prepare(profile, &number, *validity, authority.desk.random.as_ref())?)
+        })
+        .await
+    }
+
+    /// Stores and audits what is about to be signed, where it still may be.
+    async fn store_intents(
+        &self,
+        factory: &MemberName,
+        prepared: &[PreparedDevice],
+    ) -> Result<(), AuthorityError> {
+        let (now, factory, own) = (self.desk.now(), factory.clone(), self.actor.clone());
+        let intents: Vec<Intent> = prepared
+            .iter()
+            .map(|device| Intent {
+                number: device.number().clone(),
+                certificate_serial: device.serial().as_bytes().to_vec(),
+                public_key_sha256: device.public_key_sha256().to_vec(),
+            })
+            .collect();
+        self.desk
+            .store
+            .write(move |transaction| {
+                Box::pin(async move {
+                    let numbers: Vec<DeviceNumber> =
+                        intents.iter().map(|intent| intent.number.clone()).collect();
+                    let order = Order::check(transaction, &factory, &numbers).await?;
+                    if order.new.len() != intents.len() {
+                        return Err(ApplyError::Changed.into());
+                    }
+                    give_up(transaction, now, &own, &order.interrupted).await?;
+                    for (product, count) in order.new_by_product() {
+                        let more = i64::try_from(count).unwrap_or(i64::MAX);
+                        allotment::count_issued(transaction, &factory, product, more).await?;
+                    }
+                    let actor = Actor::member(&Member::gateway(factory.clone()));
+                    let cause = Cause { time: now, actor: actor.as_str(), action: "credential.intend" };
+                    Ok(credential::intend(transaction, cause, &factory, &intents).await?)
+                })
+            })
+            .await
+    }
+
+    /// Signs, and seals the keys for the store.
+    async fn sign(self: &Arc<Self>, prepared: Vec<PreparedDevice>) -> Result<Vec<Signed>, AuthorityError> {
+        let authority = Arc::clone(self);
+        on_all_cores(prepared, move |device| {
+            let credential = authority.issuing.issue(device)?;
+            let sealed_key =
+                authority.vault.seal(&device_key_context(&credential.number), &credential.secret_key)?;
+            let digest = line::pack_digest(
+                &credential.number,
+                authority.trust.root().der(),
+                authority.issuing.certificate(),
+                &credential.certificate,
+                &credential.secret_key,
+            );
+            let stored = Pack {
+                number: credential.number.clone(),
+                certificate: credential.certificate.clone(),
+                digest: digest.to_vec(),
+                sealed_key: Some(sealed_key),
+            };
+            let certificate_sha256 = Fingerprint::of(&credential.certificate).to_string();
+            Ok(Signed { credential, certificate_sha256, stored })
+        })
+        .await
+    }
+
+    /// Stores and audits what was signed; the packs to answer.
+    async fn store_packs(
+        &self,
+        signed: Vec<Signed>,
+    ) -> Result<Vec<(DeviceNumber, CertificatePack)>, AuthorityError> {
+        let (now, actor) = (self.desk.now(), self.actor.clone());
+        let mut packs = Vec::with_capacity(signed.len());
+        let mut answers = Vec::with_capacity(signed.len());
+        let mut certificates = Vec::with_capacity(signed.len());
+        for Signed { credential, certificate_sha256, stored } in signed {
+            let DeviceCredential { number, certificate, mut secret_key } = credential;
+            let secret_key = SecretBytes::new(std::mem::take(&mut *secret_key));
+            answers.push((number, self.pack(certificate, secret_key)));
+            certificates.push(certificate_sha256);
+            packs.push(stored);
+        }
+        self.desk
+            .store
+            .write(move |transaction| {
+                Box::pin(async move {
+                    let cause = Cause { time: now, actor: actor.as_str(), action: "credential.issue" };
+                    let changes: Vec<Change> = packs
+                        .iter()
+                        .map(|pack| Change {
+                            number: pack.number.clone(),
+                            from: CredentialState::Intended,
+                            transitions: vec![Transition::Issue],
+                        })
+                        .collect();
+                    credential::apply(transaction, cause, &changes, &Certificates { certificates }).await?;
+                    Ok::<(), AuthorityError>(pack::insert(transaction, now, &packs).await?)
+                })
+            })
+            .await?;
+        Ok(answers)
+    }
+
+    /// The packs of an earlier order that its gateway asks for again.
+    async fn issued_before(
+        &self,
+        numbers: &[DeviceNumber],
+        new: &[DeviceNumber],
+    ) -> Result<Vec<(DeviceNumber, CertificatePack)>, AuthorityError> {
+        let new: HashSet<&DeviceNumber> = new.iter().collect();
+        let repeated: Vec<DeviceNumber> =
+            numbers.iter().filter(|number| !new.contains(number)).cloned().collect();
+        let stored = pack::find_all(&mut self.desk.store.read().await?, &repeated).await?;
+        stored
+            .into_iter()
+            .map(|pack| {
+                let sealed = pack.sealed_key.ok_or(StoreError::Corrupt { what: "pack.sealed_key" })?;
+                let key = self.vault.open(&device_key_context(&pack.number), &sealed)?;
+                let key = SecretBytes::new(key.expose().to_vec());
+                Ok((pack.number, self.pack(pack.certificate, key)))
+            })
+            .collect()
+    }
+
+    fn pack(&self, certificate: Vec<u8>, secret_key: SecretBytes) -> CertificatePack {
+        CertificatePack {
+            root_certificate: Bytes(self.trust.root().der().to_vec()),
+            issuing_certificate: Bytes(self.issuing.certificate().to_vec()),
+            client_certificate: Bytes(certificate),
+            secret_key,
+        }
+    }
+}
+
+struct Signed {
+    credential: DeviceCredential,
+    certificate_sha256: String,
+    stored: Pack,
+}
+
+/// SHA-256 of the signed certificates, in the order of the entry's credentials.
+#[derive(Serialize)]
+struct Certificates {
+    certificates: Vec<String>,
+}
+
+fn profile(product: &Product, now: i64) -> Result<(DeviceProfile, Validity), AuthorityError> {
+    let corrupt = |what| StoreError::Corrupt { what };
+    let organization = product.organization.as_deref().map(str::parse).transpose();
+    let organization = organization.map_err(|_| corrupt("product.organization"))?;
+    let validity = match product.validity_days {
+        Some(days) => Validity::days(now, days),
+        None => Validity::new(now, NO_EXPIRY),
+    };
+    let validity = validity.map_err(|_| corrupt("product.validity_days"))?;
+    Ok((DeviceProfile { organization }, validity))
+}
+
+/// What the vault is told that a device's sealed key is.
+fn device_key_context(number: &DeviceNumber) -> Vec<u8> {
+    format!("key of device {number}").into_bytes()
+}
+
+/// Does the work for each item, shared out over all cores; the results in order.
+async fn on_all_cores<T, R>(
+    items: Vec<T>,
+    work: impl Fn(T) -> Result<R, AuthorityError> + Clone + Send + 'static,
+) -> Result<Vec<R>, AuthorityError>
+where
+    T: Send + 'static,
+    R: Send + 'static,
+{
+    let share = items.len().div_ceil(available_parallelism().map_or(1, NonZero::get)).max(1);
+    let mut results = Vec::with_capacity(items.len());
+    let mut items = items.into_iter();
+    let mut running = Vec::new();
+    loop {
+        let part: Vec<T> = items.by_ref().take(share).collect();
+        if part.is_empty() {
+            break;
+        }
+        let work = work.clone();
+        running.push(spawn_blocking(move || part.into_iter().map(work).collect::<Result<Vec<R>, _>>()));
+    }
+    for part in running {
+        results.extend(part.await??);
+    }
+    Ok(results)
+}

@@ -1,0 +1,188 @@
+//! The authority over HTTP: JSON for everyone, described by OpenAPI, and SOAP for a factory's older
+//! systems.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use message::allotment::Allotment;
+use message::issue::{CertificateTransmission, CertificateTransmissionRequest};
+use message::join::{JoinRequest, MemberRequest, Membership};
+use message::problem::Problem;
+use message::report::{Report, ReportAnswer};
+use message::soap::Operation;
+use message::standing::DeviceStanding;
+use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
+use transport::{Device, Gateway, Json, Refused};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::authority::Authority;
+use crate::error::AuthorityError;
+
+type Shared = State<Arc<Authority>>;
+
+impl Authority {
+    /// All that gateways and devices may ask of this authority.
+    pub fn router(self: Arc<Self>) -> Router {
+        let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
+            .routes(routes!(packs))
+            .routes(routes!(allotment))
+            .routes(routes!(reports))
+            .routes(routes!(join))
+            .routes(routes!(members))
+            .routes(routes!(identity))
+            .routes(routes!(soap))
+            .split_for_parts();
+        let description = Json(description);
+        router
+            .route("/soap", get(wsdl))
+            .route("/openapi.json", get(async move || description))
+            .with_state(self)
+    }
+}
+
+/// What the service offers, as OpenAPI 3.1; the routes add themselves.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "touchmark authority",
+    description = "Issues credentials and records what became of each. Every request but joining \
+                   needs a gateway's certificate; identity needs a device's."
+))]
+struct Description;
+
+/// Asks for packs by device number.
+#[utoipa::path(
+    post, path = "/v1/packs", request_body = CertificateTransmissionRequest,
+    responses(
+        (status = 200, description = "A pack for each number, in the order asked.", body = CertificateTransmission),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn packs(
+    State(authority): Shared,
+    gateway: Gateway,
+    Json(request): Json<CertificateTransmissionRequest>,
+) -> Result<Json<CertificateTransmission>, Refused> {
+    authority.desk().admit(&gateway).await.map_err(refused)?;
+    Ok(Json(authority.issue(&gateway.name, request).await.map_err(refused)?))
+}
+
+/// What the asking gateway's factory may make.
+#[utoipa::path(
+    get, path = "/v1/allotment",
+    responses(
+        (status = 200, description = "Quotas and serial ranges.", body = Allotment),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn allotment(State(authority): Shared, gateway: Gateway) -> Result<Json<Allotment>, Refused> {
+    authority.desk().admit(&gateway).await.map_err(refused)?;
+    Ok(Json(authority.desk().allotment(&gateway.name).await.map_err(refused)?))
+}
+
+/// Reports what became of packs.
+#[utoipa::path(
+    post, path = "/v1/reports", request_body = Report,
+    responses(
+        (status = 200, description = "An answer for each record.", body = ReportAnswer),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn reports(
+    State(authority): Shared,
+    gateway: Gateway,
+    Json(report): Json<Report>,
+) -> Result<Json<ReportAnswer>, Refused> {
+    authority.desk().admit(&gateway).await.map_err(refused)?;
+    Ok(Json(authority.desk().report(&gateway.name, report).await.map_err(refused)?))
+}
+
+/// Makes a newcomer with a join token a gateway.
+#[utoipa::path(
+    post, path = "/v1/join", request_body = JoinRequest,
+    responses(
+        (status = 200, description = "The newcomer is a gateway now.", body = Membership),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn join(
+    State(authority): Shared,
+    Json(request): Json<JoinRequest>,
+) -> Result<Json<Membership>, Refused> {
+    Ok(Json(authority.join(&request).await.map_err(refused)?))
+}
+
+/// Makes a station that joins the asking gateway a member.
+#[utoipa::path(
+    post, path = "/v1/members", request_body = MemberRequest,
+    responses(
+        (status = 200, description = "The station is a member now.", body = Membership),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn members(
+    State(authority): Shared,
+    gateway: Gateway,
+    Json(request): Json<MemberRequest>,
+) -> Result<Json<Membership>, Refused> {
+    authority.desk().admit(&gateway).await.map_err(refused)?;
+    Ok(Json(authority.add_station(&gateway.name, &request).await.map_err(refused)?))
+}
+
+/// Whom the authority takes the asking device for.
+#[utoipa::path(
+    get, path = "/v1/identity",
+    responses(
+        (status = 200, description = "The device is known by its key.", body = DeviceStanding),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn identity(State(authority): Shared, Device(device): Device) -> Result<Json<DeviceStanding>, Refused> {
+    Ok(Json(authority.desk().standing(&device).await.map_err(refused)?))
+}
+
+/// Packs as SOAP 1.1; `GET /soap?wsdl` describes it.
+#[utoipa::path(
+    post, path = "/soap", request_body(content = String, content_type = "text/xml"),
+    responses(
+        (status = 200, description = "The answer.", body = String, content_type = "text/xml"),
+        (status = 500, description = "A fault.", body = String, content_type = "text/xml"),
+    )
+)]
+async fn soap(
+    State(authority): Shared,
+    gateway: Result<Gateway, Refused>,
+    request: SoapRequest,
+) -> Result<Response, SoapFault> {
+    let gateway = gateway?;
+    authority.desk().admit(&gateway).await.map_err(refused)?;
+    match request.operation() {
+        Operation::CertificateTransmissionRequest => {
+            let packs = authority.issue(&gateway.name, request.message()?).await.map_err(refused)?;
+            Ok(SoapAnswer(packs).into_response())
+        }
+        other => Err(SoapFault::not_served(other)),
+    }
+}
+
+/// A refusal is the peer's business; what failed here is logged with all its causes.
+fn refused(error: AuthorityError) -> Refused {
+    let problem = error.problem();
+    if problem.status >= 500 {
+        tracing::error!(error = &error as &dyn Error, "a request failed");
+    } else {
+        tracing::info!(code = %problem.code, detail = problem.detail, "a request was refused");
+    }
+    Refused(problem)
+}

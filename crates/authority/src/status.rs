@@ -1,0 +1,111 @@
+//! The figures of an authority, and whether they add up.
+
+use std::collections::BTreeMap;
+
+use identity::{CredentialState, Member, MemberName, ProductCode};
+use serde::Serialize;
+use store::authority::credential;
+use store::authority::{allotment, member, report};
+
+use crate::desk::Desk;
+use crate::error::AuthorityError;
+
+/// How an authority stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorityStatus {
+    /// The authority.
+    pub authority: Member,
+    /// Whether every credential ever issued is in exactly one state, for every factory and product.
+    pub conserved: bool,
+    /// One entry a factory and product.
+    pub factories: Vec<FactoryFigures>,
+    /// Members whose certificates count.
+    pub members: Vec<MemberFigures>,
+}
+
+/// How one factory stands with one product.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FactoryFigures {
+    /// The factory.
+    pub factory: MemberName,
+    /// The product.
+    pub product: ProductCode,
+    /// How many credentials it may be issued in all.
+    pub quota: u64,
+    /// How many count against the quota.
+    pub issued: u64,
+    /// How many are in each state; states with none are left out.
+    pub states: BTreeMap<CredentialState, u64>,
+}
+
+/// A member and what it reported.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberFigures {
+    /// The member.
+    pub member: Member,
+    /// The serial of its certificate.
+    pub certificate_serial: String,
+    /// When the certificate was issued.
+    pub issued: i64,
+    /// How many of its records were taken.
+    pub records: u64,
+    /// The number of its last record; higher than `records` where some were not taken.
+    pub last_record: u64,
+}
+
+impl Desk {
+    /// The figures of the authority.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn status(&self) -> Result<AuthorityStatus, AuthorityError> {
+        let mut snapshot = self.store.read().await?;
+        let mut counts: BTreeMap<_, BTreeMap<CredentialState, u64>> = BTreeMap::new();
+        for (factory, product, state, count) in credential::counts(&mut snapshot).await? {
+            counts.entry((factory, product)).or_default().insert(state, count);
+        }
+        let mut factories = Vec::new();
+        for allotted in allotment::all(&mut snapshot).await? {
+            let states =
+                counts.remove(&(allotted.factory.clone(), allotted.product.clone())).unwrap_or_default();
+            factories.push(FactoryFigures {
+                factory: allotted.factory,
+                product: allotted.product,
+                quota: allotted.quota,
+                issued: allotted.issued,
+                states,
+            });
+        }
+        let reported = report::progress(&mut snapshot).await?;
+        let members = member::all_current(&mut snapshot).await?.into_iter().map(|certificate| {
+            let is_its = |progress: &&report::Progress| {
+                certificate.member == Member::gateway(progress.gateway.clone())
+            };
+            let progress = reported.iter().find(is_its);
+            MemberFigures {
+                records: progress.map_or(0, |progress| progress.taken),
+                last_record: progress.map_or(0, |progress| progress.last),
+                member: certificate.member,
+                certificate_serial: certificate.serial,
+                issued: certificate.issued,
+            }
+        });
+        Ok(AuthorityStatus {
+            authority: self.member.clone(),
+            // What no allotment covers would be left over in `counts`.
+            conserved: counts.is_empty() && factories.iter().all(FactoryFigures::is_conserved),
+            factories,
+            members: members.collect(),
+        })
+    }
+}
+
+impl FactoryFigures {
+    /// Whether the states add up to what was issued.
+    fn is_conserved(&self) -> bool {
+        self.states.values().sum::<u64>() == self.issued
+    }
+}

@@ -1,0 +1,9 @@
+//! An authority as its gateways, its devices and its people see it, on both databases.
+
+#![cfg(test)]
+
+mod issuing;
+mod members;
+mod plant;
+mod reporting;
+mod serving;

@@ -1,0 +1,198 @@
+//! A set-up authority with one factory, and what a gateway and a device do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use authority::{Authority, AuthorityError, Ceremony, Desk, Names, NewRange};
+use aws_lc_rs::rand::SystemRandom as Generator;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use identity::scan::CheckDigit;
+use identity::{Clock, DeviceNumber, Member, MemberName, Random, line};
+use message::bytes::Bytes;
+use message::issue::{CertificateTransmission, CertificateTransmissionRequest, NumberedPack};
+use message::problem::ProblemCode;
+use message::report::{Event, Record, RecordAnswer, Report};
+use message::result::Proof;
+use store::audit::Actor;
+use store::authority::product::Product;
+use store::testing::TestDatabase;
+use store::{Schema, Secret, Store, audit};
+
+/// 2026-01-01T00:00:00Z.
+pub const START: i64 = 1_767_225_600;
+
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        aws_lc_rs::rand::fill(bytes).unwrap();
+    }
+}
+
+pub struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn epoch_seconds(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+pub struct Plant {
+    pub authority: Arc<Authority>,
+    pub store: Store,
+    pub clock: Arc<TestClock>,
+    /// What `init` gave the authority for itself.
+    pub ceremony_membership: message::join::Membership,
+    pub own_key: message::bytes::SecretBytes,
+    pub database: TestDatabase,
+}
+
+pub fn passphrase() -> Secret {
+    Secret::new(b"correct horse battery staple".to_vec())
+}
+
+pub fn person() -> Actor {
+    Actor::person("tester")
+}
+
+pub fn osaka() -> MemberName {
+    "osaka".parse().unwrap()
+}
+
+pub fn head_office() -> Member {
+    "urn:touchmark:authority:head-office".parse().unwrap()
+}
+
+pub fn numbers(product: &str, serials: std::ops::Range<u32>) -> Vec<DeviceNumber> {
+    serials.map(|serial| format!("{product}-{serial:06}").parse().unwrap()).collect()
+}
+
+impl Plant {
+    /// An authority that makes 3012 (never expires) and A123 (a maker, ten years) with a certificate
+    /// and 3013 without; Osaka may make 100 of 3012 and 50 of A123.
+    pub async fn new(database: TestDatabase) -> Self {
+        let store = Store::open(&database.url, Schema::Authority).await.unwrap();
+        let clock = Arc::new(TestClock(START.into()));
+        let names = Names {
+            authority: "head-office".parse().unwrap(),
+            organization: Some("Example Works".parse().unwrap()),
+        };
+        let ceremony = Ceremony::prepare(&names, clock.as_ref(), &SystemRandom).unwrap();
+        let ceremony_membership = ceremony.membership();
+        let own_key = ceremony.member_key().clone();
+        ceremony.store(&store, passphrase(), &person()).await.unwrap();
+        let authority = reopened(&store, &clock).await;
+        let plant = Self { authority, store, clock, ceremony_membership, own_key, database };
+        plant.set_up_osaka().await;
+        plant
+    }
+
+    async fn set_up_osaka(&self) {
+        let desk = self.authority.desk();
+        for (code, takes_certificate, organization, validity_days) in [
+            ("3012", true, None, None),
+            ("A123", true, Some("Example Works"), Some(3_650)),
+            ("3013", false, None, None),
+        ] {
+            let product = Product {
+                code: code.parse().unwrap(),
+                takes_certificate,
+                organization: organization.map(str::to_owned),
+                validity_days,
+                check_digit: CheckDigit::None,
+            };
+            desk.set_product(product, &person()).await.unwrap();
+        }
+        assert!(desk.add_factory(&osaka(), &person()).await.unwrap());
+        for (product, quota) in [("3012", 100), ("A123", 50), ("3013", 50)] {
+            self.allot(product, Some(quota), Some(("123000", "123999"))).await.unwrap();
+        }
+    }
+
+    pub async fn allot(
+        &self,
+        product: &str,
+        quota: Option<u64>,
+        serials: Option<(&str, &str)>,
+    ) -> Result<(), AuthorityError> {
+        let range = serials
+            .map(|(first, last)| NewRange { first: first.parse().unwrap(), last: last.parse().unwrap() });
+        let product = product.parse().unwrap();
+        self.authority.desk().allot(&osaka(), &product, quota, range, &person()).await
+    }
+
+    pub async fn issue(&self, numbers: &[DeviceNumber]) -> Result<CertificateTransmission, AuthorityError> {
+        let request = CertificateTransmissionRequest { device_numbers: numbers.to_vec() };
+        self.authority.issue(&osaka(), request).await
+    }
+
+    /// What comes of reporting these records, one after the other.
+    pub async fn report(&self, records: Vec<Record>) -> Vec<RecordAnswer> {
+        self.authority.desk().report(&osaka(), Report { records }).await.unwrap().records
+    }
+
+    /// Ends the authority and opens it again.
+    pub async fn restart(&mut self) {
+        self.authority = reopened(&self.store, &self.clock).await;
+    }
+
+    /// The figures add up and the audit log is whole; how many credentials are in each state.
+    pub async fn conserved(&self) -> Vec<(String, u64)> {
+        let status = self.authority.desk().status().await.unwrap();
+        assert!(status.conserved, "{status:?}");
+        audit::verify(&mut self.store.read().await.unwrap()).await.unwrap();
+        let mut states: std::collections::BTreeMap<String, u64> = Default::default();
+        for figures in status.factories {
+            for (state, count) in figures.states {
+                *states.entry(state.to_string()).or_default() += count;
+            }
+        }
+        states.into_iter().collect()
+    }
+}
+
+async fn reopened(store: &Store, clock: &Arc<TestClock>) -> Arc<Authority> {
+    let desk = Desk::new(store.clone(), head_office(), Arc::clone(clock) as _, Arc::new(SystemRandom));
+    Authority::open(desk, passphrase()).await.unwrap()
+}
+
+pub fn code(error: &AuthorityError) -> ProblemCode {
+    error.problem().code
+}
+
+pub fn record(sequence: u64, number: &DeviceNumber, event: Event) -> Record {
+    Record { sequence, device_number: number.clone(), time: START + 60, event }
+}
+
+/// The proof that the device with this chip and this pack gives.
+pub fn proof(numbered: &NumberedPack, chip: &str) -> Proof {
+    let (number, pack) = (&numbered.device_number, &numbered.pack);
+    let hardware_uid = chip.parse().unwrap();
+    let challenge = [7; 32];
+    let digest = line::pack_digest(
+        number,
+        &pack.root_certificate.0,
+        &pack.issuing_certificate.0,
+        &pack.client_certificate.0,
+        pack.secret_key.expose(),
+    );
+    let message = line::proof_message(number, &hardware_uid, &challenge, &digest);
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pack.secret_key.expose()).unwrap();
+    let signature = key.sign(&Generator::new(), &message).unwrap();
+    Proof {
+        hardware_uid,
+        challenge: Bytes(challenge.to_vec()),
+        pack_digest: Bytes(digest.to_vec()),
+        signature: Bytes(signature.as_ref().to_vec()),
+    }
+}
+
+pub fn verified(numbered: &NumberedPack, chip: &str) -> Event {
+    Event::Verified { station: "line-1".parse().unwrap(), proof: proof(numbered, chip) }
+}

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::desk::{Why, event_text};
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
+use crate::replenish::ReplenishError;
 
 /// How often leases and keys are looked after; a pack's key is erased well within a minute.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -151,15 +152,14 @@ impl Gateway {
                     sleep(REPLENISH_EVERY).await;
                 }
                 Err(error) => {
-                    let error: &dyn std::error::Error = error.as_ref();
-                    tracing::warn!(error, "stock is not filled up yet");
+                    tracing::warn!(error = &error as &dyn std::error::Error, "stock is not filled up yet");
                     pause.wait().await;
                 }
             }
         }
     }
 
-    async fn fill_up(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    async fn fill_up(&self) -> Result<(), ReplenishError> {
         if self.is_replenishing_due().await? {
             let done = self.replenish().await?;
             tracing::info!(stocked = done.stocked, "stock is filled up");

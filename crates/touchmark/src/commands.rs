@@ -14,10 +14,14 @@
 //! [`Failure`](crate::failure::Failure) that says what to do.
 
 mod audit;
+mod authenticator;
+mod bench;
 mod completions;
 mod device;
 mod doctor;
+mod gateway;
 mod ledger;
+mod plan;
 mod role_arguments;
 mod station;
 
@@ -57,9 +61,21 @@ enum Command {
     /// Emulated devices, and what is in their flash
     #[command(subcommand)]
     Device(device::Command),
+    /// A factory's buffer: keeps credentials encrypted, leases each to one device, reports
+    #[command(subcommand)]
+    Gateway(gateway::Command),
+    /// The product list and the production plan of a factory
+    #[command(subcommand)]
+    Plan(plan::Command),
     /// The role on the production line: scan, write, prove, report
     #[command(subcommand)]
     Station(station::Command),
+    /// The role that authenticates devices with symmetric credentials
+    #[command(subcommand)]
+    Authenticator(authenticator::Command),
+    /// Measure, beside the limits of the same run
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Examine a role's configuration and all that it names, and say how to mend what is wrong
     Doctor(doctor::Arguments),
     /// Whether every credential is accounted for
@@ -106,7 +122,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
 async fn dispatch(command: Command, edge: &Edge) -> anyhow::Result<()> {
     match command {
         Command::Device(command) => device::run(command, edge).await,
+        Command::Gateway(command) => gateway::run(command, edge).await,
+        Command::Plan(command) => plan::run(command, edge).await,
         Command::Station(command) => station::run(command, edge).await,
+        Command::Authenticator(command) => authenticator::run(command, edge).await,
+        Command::Bench(command) => bench::run(command, edge).await,
         Command::Doctor(arguments) => doctor::run(&arguments, edge).await,
         Command::Ledger(command) => ledger::run(command, edge).await,
         Command::Audit(command) => audit::run(command, edge).await,

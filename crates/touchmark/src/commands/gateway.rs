@@ -1,0 +1,336 @@
+//! `touchmark gateway ...`: a factory's buffer of credentials.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use anyhow::Context;
+use gateway::{Actor, Desk, Gateway, OpenError, Replenishment};
+use identity::{DeviceNumber, Member, MemberName, Role};
+use message::status::FactoryStatus;
+use serde::Serialize;
+use store::{KeyRingError, Schema, Store, read_unlock_file};
+use transport::HostTls;
+
+use super::Edge;
+use super::role_arguments::RoleArguments;
+use crate::config::GatewayConfig;
+use crate::failure::Failure;
+use crate::member_files::{self, MemberFiles};
+use crate::serving::{listen, told_to_stop};
+
+/// What a gateway does, and what people do at it.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Join an authority with the token that its `invite gateway` printed
+    Join {
+        /// The join token
+        token: String,
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+    /// Serve stations, keep the stock filled, report to the authority
+    Serve {
+        /// The address to listen on
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<std::net::SocketAddr>,
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+    /// Print a token by which a member may join this gateway, once
+    #[command(subcommand)]
+    Invite(StationCommand),
+    /// Shut a member out
+    #[command(subcommand)]
+    Revoke(StationCommand),
+    /// List the stations that joined
+    Stations {
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+    /// Fill the stock for the coming days now
+    Replenish {
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+    /// Show stock, plan against written, and what waits
+    Status {
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+    /// Withdraw a credential for good
+    Void {
+        /// The device number
+        number: DeviceNumber,
+        /// Why, for the records
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+    /// Send parked records again, once their cause is dealt with
+    Unpark {
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+}
+
+/// Which member is meant.
+#[derive(clap::Subcommand)]
+pub enum StationCommand {
+    /// A station
+    Station {
+        /// The station's name within the factory, such as line-1
+        #[arg(long)]
+        name: MemberName,
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+}
+
+/// Runs one command.
+pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
+    match command {
+        Command::Join { token, role } => join(&token, &role.gateway()?, edge).await,
+        Command::Serve { listen, role } => {
+            let mut config = role.gateway()?;
+            config.listen = listen.unwrap_or(config.listen);
+            serve(&config, edge).await
+        }
+        Command::Invite(StationCommand::Station { name, role }) => {
+            invite(&name, &role.gateway()?, edge).await
+        }
+        Command::Revoke(StationCommand::Station { name, role }) => {
+            let desk = open_desk(&role.gateway()?, edge).await?;
+            desk.revoke_station(&name, &person()).await?;
+            edge.output.object(&Station { station: &name }, format!("{name} is shut out"));
+            Ok(())
+        }
+        Command::Stations { role } => stations(&role.gateway()?, edge).await,
+        Command::Replenish { role } => replenish(&role.gateway()?, edge).await,
+        Command::Status { role } => {
+            let status = open_desk(&role.gateway()?, edge).await?.status().await?;
+            edge.output.object(&status, status_for_people(&status));
+            Ok(())
+        }
+        Command::Void { number, reason, role } => {
+            let desk = open_desk(&role.gateway()?, edge).await?;
+            desk.void(&number, &reason, &person()).await?;
+            edge.output.object(&Voided { device_number: &number }, format!("{number} is withdrawn"));
+            Ok(())
+        }
+        Command::Unpark { role } => {
+            let unparked = open_desk(&role.gateway()?, edge).await?.unpark(&person()).await?;
+            edge.output.object(&Unparked { unparked }, format!("{unparked} records are sent again"));
+            Ok(())
+        }
+    }
+}
+
+/// The books of the gateway whose membership is in the data directory.
+pub async fn open_desk(config: &GatewayConfig, edge: &Edge) -> anyhow::Result<Desk> {
+    let member = member_files::load(&config.data)?;
+    desk_of(config, &member, edge).await
+}
+
+/// The person at the keyboard, as the audit log names them.
+pub fn person() -> Actor {
+    Actor::person(&std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()))
+}
+
+#[derive(Serialize)]
+struct Joined {
+    member: Member,
+}
+
+#[derive(Serialize)]
+struct Token {
+    token: String,
+}
+
+#[derive(Serialize)]
+struct Station<'a> {
+    station: &'a MemberName,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Voided<'a> {
+    device_number: &'a DeviceNumber,
+}
+
+#[derive(Serialize)]
+struct Unparked {
+    unparked: u64,
+}
+
+#[derive(Serialize)]
+struct Asked {
+    asked: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StationRow {
+    name: MemberName,
+    certificate_serial: String,
+    joined: i64,
+    revoked: Option<i64>,
+}
+
+/// Where a gateway's data key ring lies, beside the store of an embedded gateway.
+const KEY_RING: &str = "keys";
+
+async fn join(token: &str, config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {
+    // The vault comes first: it can be made again, and the token works only once.
+    let store = Store::open(&config.store, Schema::Gateway).await?;
+    Gateway::init(&store, read_unlock_file(&config.unlock_file)?).await?;
+    let member = member_files::join(&config.data, token, Arc::clone(&edge.clock)).await?;
+    let text = format!("joined as {member}; its files are in {}", config.data.display());
+    edge.output.object(&Joined { member }, text);
+    Ok(())
+}
+
+async fn serve(config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {
+    let member = member_files::load(&config.data)?;
+    let gateway = open(config, &member, edge).await?;
+    let tls = HostTls::new(member.trust.clone(), &member.credential, Arc::clone(&edge.clock))?;
+    let listener = listen(config.listen).await?;
+    edge.output.note(format!("{} serves at {}", member.member, listener.local_addr()?));
+    let router = Arc::clone(&gateway).router();
+    let served = transport::serve(listener, Arc::new(tls), router, config.limits.limits(), told_to_stop()?);
+    tokio::select! {
+        () = served => {}
+        () = gateway.run() => {}
+    }
+    Ok(())
+}
+
+async fn invite(name: &MemberName, config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {
+    let member = member_files::load(&config.data)?;
+    let desk = desk_of(config, &member, edge).await?;
+    let valid_seconds = config.token_minutes.saturating_mul(60);
+    let root = member.trust.root_fingerprint();
+    let token = desk.invite(name, &config.url, root, valid_seconds, &person()).await?.to_text();
+    edge.output.object(&Token { token: token.clone() }, &token);
+    Ok(())
+}
+
+async fn stations(config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {
+    let stations = open_desk(config, edge).await?.stations().await?;
+    let rows: Vec<StationRow> = stations
+        .into_iter()
+        .map(|station| StationRow {
+            name: station.name,
+            certificate_serial: station.certificate_serial,
+            joined: station.joined,
+            revoked: station.revoked,
+        })
+        .collect();
+    edge.output.rows(&["station", "joined", "revoked", "certificate"], &rows, |row| {
+        let revoked = row.revoked.map(moment).unwrap_or_default();
+        vec![row.name.to_string(), moment(row.joined), revoked, row.certificate_serial.clone()]
+    });
+    Ok(())
+}
+
+/// Replenishes here, or leaves it to the process that serves and so has the key ring.
+async fn replenish(config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {
+    let member = member_files::load(&config.data)?;
+    match open(config, &member, edge).await {
+        Ok(gateway) => {
+            let done = gateway.replenish().await?;
+            gateway.drain().await?;
+            edge.output.object(&done, replenishment_for_people(&done));
+        }
+        Err(error) if is_in_use(&error) => {
+            open_desk(config, edge).await?.ask_to_replenish(&person()).await?;
+            edge.output.object(&Asked { asked: true }, "the serving gateway replenishes now; see `status`");
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+fn is_in_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(OpenError::KeyRing(KeyRingError::InUse { .. })))
+}
+
+async fn open(config: &GatewayConfig, member: &MemberFiles, edge: &Edge) -> anyhow::Result<Arc<Gateway>> {
+    let host = member_files::load_host(&config.data)?;
+    let authority = member.client(&host, Arc::clone(&edge.clock))?;
+    let passphrase = read_unlock_file(&config.unlock_file)?;
+    let desk = desk_of(config, member, edge).await?;
+    let key_ring = config.data.join(KEY_RING);
+    Ok(Gateway::open(desk, passphrase, &key_ring, member.trust.clone(), Arc::new(authority)).await?)
+}
+
+async fn desk_of(config: &GatewayConfig, member: &MemberFiles, edge: &Edge) -> anyhow::Result<Desk> {
+    if member.member.role() != Role::Gateway {
+        let what = format!("{} holds the membership of {}", config.data.display(), member.member);
+        return Err(Failure::new(what).advise("name the gateway's own directory with --data").into());
+    }
+    let store = Store::open(&config.store, Schema::Gateway)
+        .await
+        .with_context(|| format!("cannot open the store of {}", member.member))?;
+    let (clock, random) = (Arc::clone(&edge.clock), Arc::clone(&edge.random));
+    Ok(Desk::new(store, member.member.name().clone(), config.settings()?, clock, random))
+}
+
+fn moment(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map(|moment| moment.to_string()).unwrap_or_default()
+}
+
+fn replenishment_for_people(done: &Replenishment) -> String {
+    let mut text = format!("{} packs filed", done.stocked);
+    for product in &done.products {
+        let need = &product.need;
+        let _ = write!(
+            text,
+            "\n{}: {} planned, {} wanted, {} in hand, {} reserved",
+            need.product, need.planned, need.wanted, need.in_hand, product.reserved
+        );
+        if let Some(shortage) = &product.shortage {
+            let _ = write!(text, "; short: {shortage}");
+        }
+    }
+    for (number, reason) in &done.refused {
+        let _ = write!(text, "\n{number} will not be issued: {reason}");
+    }
+    text
+}
+
+fn status_for_people(status: &FactoryStatus) -> String {
+    let mut text = format!("factory {}\n\n", status.factory);
+    text.push_str(
+        "product   reserved  stocked   leased  written verified  suspect   voided  planned ahead\n",
+    );
+    for row in &status.products {
+        let _ = writeln!(
+            text,
+            "{:<8} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>14}",
+            row.product,
+            row.reserved,
+            row.stocked,
+            row.leased,
+            row.written,
+            row.verified,
+            row.suspect,
+            row.voided,
+            row.planned_ahead
+        );
+    }
+    text.push_str("\nday         product   planned verified\n");
+    for row in &status.days {
+        let _ = writeln!(text, "{:<11} {:<8} {:>8} {:>8}", row.day, row.product, row.planned, row.verified);
+    }
+    let _ = write!(
+        text,
+        "\n{} records wait for the authority, {} are parked",
+        status.outbox,
+        status.parked.len()
+    );
+    for record in &status.parked {
+        let _ = write!(text, "\n  {} {}: {}", record.sequence, record.device_number, record.reason);
+    }
+    text
+}

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use authenticator::Backoff;
 use jiff::civil::{Time, time};
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
@@ -85,6 +86,30 @@ pub struct StationConfig {
     pub gateway_seconds: u32,
 }
 
+/// What an authenticator is told.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthenticatorConfig {
+    /// The directory with all that the authenticator keeps.
+    pub data: PathBuf,
+    /// The store: `sqlite:PATH`, or `postgres://...`. Empty: `store.sqlite` in the data directory.
+    pub store: String,
+    /// The file with the passphrase that opens the vault.
+    pub unlock_file: PathBuf,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// For how many seconds a token is good.
+    pub token_seconds: u32,
+    /// How long the first wrong proof waits for its answer, in milliseconds.
+    pub backoff_milliseconds: u32,
+    /// The longest such wait, in milliseconds.
+    pub backoff_milliseconds_max: u32,
+    /// How often the authority is asked for registrations, in seconds.
+    pub pull_seconds: u32,
+    /// What a peer is granted.
+    pub limits: LimitsConfig,
+}
+
 /// What a host grants a peer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -114,6 +139,21 @@ where
         None => C::default(),
     };
     overridden(config, role, env::vars())
+}
+
+impl AuthenticatorConfig {
+    /// As the authenticator takes them.
+    pub fn settings(&self) -> authenticator::Settings {
+        authenticator::Settings {
+            token_seconds: self.token_seconds,
+            backoff: Backoff {
+                first: Duration::from_millis(self.backoff_milliseconds.into()),
+                longest: Duration::from_millis(self.backoff_milliseconds_max.into()),
+                ..Backoff::default()
+            },
+            pull_every: Duration::from_secs(self.pull_seconds.into()),
+        }
+    }
 }
 
 impl LimitsConfig {
@@ -208,6 +248,22 @@ impl Default for StationConfig {
             device: "tcp:127.0.0.1:7450".into(),
             device_seconds: 10,
             gateway_seconds: 15,
+        }
+    }
+}
+
+impl Default for AuthenticatorConfig {
+    fn default() -> Self {
+        Self {
+            data: "touchmark-data/authenticator".into(),
+            store: String::new(),
+            unlock_file: "touchmark-data/authenticator.unlock".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7446)),
+            token_seconds: 300,
+            backoff_milliseconds: 200,
+            backoff_milliseconds_max: 5_000,
+            pull_seconds: 10,
+            limits: LimitsConfig::default(),
         }
     }
 }
@@ -329,6 +385,7 @@ mod tests {
         assert_example_is_default::<AuthorityConfig>("authority");
         assert_example_is_default::<GatewayConfig>("gateway");
         assert_example_is_default::<StationConfig>("station");
+        assert_example_is_default::<AuthenticatorConfig>("authenticator");
     }
 
     #[test]

@@ -154,6 +154,18 @@ fn patient(arguments: &Arguments) -> anyhow::Result<Patient> {
                 host_path: Some("/v1/status"),
             })
         }
+        Role::Authenticator => {
+            let config = RoleArguments::of_file(config).authenticator()?;
+            Ok(Patient {
+                role: Role::Authenticator,
+                data: config.data,
+                store: Some((Schema::Authenticator, config.store)),
+                unlock_file: Some(config.unlock_file),
+                listen: Some(config.listen),
+                made_by: JOIN,
+                host_path: Some("/v1/registrations?after=0"),
+            })
+        }
         other => Err(Failure::usage(format!("the doctor knows nothing of the role {other}")).into()),
     }
 }
@@ -166,7 +178,7 @@ fn role_of(arguments: &Arguments) -> anyhow::Result<Role> {
     role.ok_or_else(|| {
         let config = arguments.config.display();
         Failure::usage(format!("it is not clear whose configuration {config} is"))
-            .advise("say --role authority, --role gateway or --role station")
+            .advise("say --role authority, --role gateway, --role station or --role authenticator")
             .into()
     })
 }

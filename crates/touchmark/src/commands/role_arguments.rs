@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, AuthorityConfig, GatewayConfig, StationConfig, store_url};
+use crate::config::{self, AuthenticatorConfig, AuthorityConfig, GatewayConfig, StationConfig, store_url};
 
 /// Where a role keeps its things; each stands above the configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -48,6 +48,13 @@ impl RoleArguments {
     /// The gateway's configuration; its `store` is a whole URL.
     pub fn gateway(&self) -> anyhow::Result<GatewayConfig> {
         let mut config: GatewayConfig = config::load("gateway", self.config.as_deref())?;
+        self.override_in(&mut config.data, &mut config.store, &mut config.unlock_file);
+        Ok(config)
+    }
+
+    /// The authenticator's configuration; its `store` is a whole URL.
+    pub fn authenticator(&self) -> anyhow::Result<AuthenticatorConfig> {
+        let mut config: AuthenticatorConfig = config::load("authenticator", self.config.as_deref())?;
         self.override_in(&mut config.data, &mut config.store, &mut config.unlock_file);
         Ok(config)
     }

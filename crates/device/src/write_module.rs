@@ -33,6 +33,8 @@ impl Default for PackBuffer {
     }
 }
 
+// What a station asks for is not inlined: the buffers of all requests would lie in one frame of the
+// stack side by side.
 impl<B: Board> WriteModule<B> {
     /// The write module of a board that has just started.
     pub fn new(board: B) -> Self {
@@ -55,6 +57,7 @@ impl<B: Board> WriteModule<B> {
     ///
     /// # Errors
     /// The memories cannot be read.
+    #[inline(never)]
     pub fn identify(&mut self) -> Result<Identity, Refusal> {
         let mut bytes = [0; Session::LENGTH];
         self.board.fill_random(&mut bytes);
@@ -78,6 +81,7 @@ impl<B: Board> WriteModule<B> {
     ///
     /// # Errors
     /// Why the pack was refused. Nothing was stored unless it is [`Refusal::StorageFailed`].
+    #[inline(never)]
     pub fn receive(&mut self, transmission: &Transmission<'_>) -> Result<(), Refusal> {
         self.require(transmission.session)?;
         let pack = &transmission.pack;
@@ -106,6 +110,7 @@ impl<B: Board> WriteModule<B> {
     ///
     /// # Errors
     /// The session is over, the device holds no pack, or its memory fails.
+    #[inline(never)]
     pub fn write_result(&mut self, session: Session, challenge: &[u8; 32]) -> Result<WriteResult, Refusal> {
         self.require(session)?;
         let mut buffer = PackBuffer::new();
@@ -117,6 +122,7 @@ impl<B: Board> WriteModule<B> {
     ///
     /// # Errors
     /// The session is over, the device holds no pack, or its memory fails.
+    #[inline(never)]
     pub fn confirm(&mut self, session: Session) -> Result<(), Refusal> {
         self.require(session)?;
         let mut buffer = PackBuffer::new();

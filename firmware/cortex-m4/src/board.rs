@@ -50,6 +50,8 @@ impl ExampleBoard {
         Ok(board)
     }
 
+    // Inlined, its buffer would lie on the stack as long as the program runs.
+    #[inline(never)]
     fn count_start(&mut self) -> Result<u64, StoreError> {
         let mut buffer = NvramBuffer::new();
         let nvram = nvram::read(self, &mut buffer)?;

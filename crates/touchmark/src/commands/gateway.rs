@@ -9,14 +9,13 @@ use identity::{DeviceNumber, Member, MemberName, Role};
 use message::status::FactoryStatus;
 use serde::Serialize;
 use store::{KeyRingError, Schema, Store, read_unlock_file};
-use transport::HostTls;
 
 use super::Edge;
 use super::role_arguments::RoleArguments;
 use crate::config::GatewayConfig;
 use crate::failure::Failure;
 use crate::member_files::{self, MemberFiles};
-use crate::serving::{listen, told_to_stop};
+use crate::serving;
 
 /// What a gateway does, and what people do at it.
 #[derive(clap::Subcommand)]
@@ -193,16 +192,8 @@ async fn join(token: &str, config: &GatewayConfig, edge: &Edge) -> anyhow::Resul
 async fn serve(config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {
     let member = member_files::load(&config.data)?;
     let gateway = open(config, &member, edge).await?;
-    let tls = HostTls::new(member.trust.clone(), &member.credential, Arc::clone(&edge.clock))?;
-    let listener = listen(config.listen).await?;
-    edge.output.note(format!("{} serves at {}", member.member, listener.local_addr()?));
     let router = Arc::clone(&gateway).router();
-    let served = transport::serve(listener, Arc::new(tls), router, config.limits.limits(), told_to_stop()?);
-    tokio::select! {
-        () = served => {}
-        () = gateway.run() => {}
-    }
-    Ok(())
+    serving::serve(config.listen, &member, router, config.limits.limits(), gateway.run(), edge).await
 }
 
 async fn invite(name: &MemberName, config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {

@@ -15,8 +15,10 @@
 
 mod audit;
 mod authenticator;
+mod authority;
 mod bench;
 mod completions;
+mod demo;
 mod device;
 mod doctor;
 mod gateway;
@@ -58,6 +60,11 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage";
 /// What to do. Each variant is one file in `commands/`.
 #[derive(Subcommand)]
 enum Command {
+    /// Issues credentials, and records what became of each
+    #[command(subcommand)]
+    Authority(authority::Command),
+    /// Play a production day with emulated devices, all roles in one process
+    Demo(demo::Arguments),
     /// Emulated devices, and what is in their flash
     #[command(subcommand)]
     Device(device::Command),
@@ -121,6 +128,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
 
 async fn dispatch(command: Command, edge: &Edge) -> anyhow::Result<()> {
     match command {
+        Command::Demo(arguments) => demo::run(&arguments, edge).await,
+        Command::Authority(command) => authority::run(command, edge).await,
         Command::Device(command) => device::run(command, edge).await,
         Command::Gateway(command) => gateway::run(command, edge).await,
         Command::Plan(command) => plan::run(command, edge).await,

@@ -11,5 +11,6 @@ pub mod failure;
 pub mod ledger;
 pub mod member_files;
 pub mod output;
+pub mod plant;
 pub mod serving;
 pub mod surroundings;

@@ -1,0 +1,199 @@
+//! `touchmark demo`: a production day of the figures' own plan, all roles in one process.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use identity::CredentialState;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use store::{Store, authority, gateway};
+
+use super::Edge;
+use crate::failure::Failure;
+use crate::ledger::{Books, Verdict, check};
+use crate::plant::Plant;
+use crate::plant::day::{Refused, call_home, play};
+use crate::plant::figures::Figures;
+
+/// How many devices ask the authority at the end whom it takes them for.
+const CALLS: usize = 10;
+
+/// Play a production day with emulated devices, all roles in one process
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Where to keep the stores and the devices' memories; by default a new directory in touchmark-data
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How many units to make, over the products that take a credential; by default the plan's first day
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    units: Option<u64>,
+    /// Makes the same devices come to the stations in the same order, with the same wrong scans
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+}
+
+/// What the day came to.
+#[derive(Serialize)]
+struct Report {
+    planned: u64,
+    issued: u64,
+    /// Still in stock.
+    stocked: u64,
+    /// Still at a station.
+    leased: u64,
+    /// In a device; the verified ones are among them.
+    written: u64,
+    /// Proved by the device.
+    verified: u64,
+    suspect: u64,
+    voided: u64,
+    refused: Refused,
+    /// Devices that asked the authority at the end, and were known as themselves.
+    calls: u64,
+    conserved: bool,
+    seconds: f64,
+    data: PathBuf,
+}
+
+/// Runs the demo.
+pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let now = Timestamp::from_second(edge.clock.epoch_seconds())?.to_zoned(TimeZone::UTC);
+    let data = match &arguments.data {
+        Some(directory) => directory.clone(),
+        None => format!("touchmark-data/demo-{}", now.strftime("%Y%m%d-%H%M%S")).into(),
+    };
+    let devices = make_directory(&data)?;
+    let figures = Figures::read(arguments.units)?;
+    let orders = figures.orders()?;
+    let planned: u64 = orders.iter().map(|order| order.units).sum();
+
+    edge.output.note("An authority is founded, and a gateway joins it over mutual TLS.");
+    let blueprint = figures.blueprint(&data, now.date())?;
+    let mut plant = Plant::start(&blueprint, Arc::clone(&edge.clock), Arc::clone(&edge.random)).await?;
+    edge.output.note(format!("The gateway fetches packs for the {planned} units of the plan's first day."));
+    plant.fill_stock().await?;
+
+    edge.output.note("Two stations write them: one in frames, one in SOAP. In between the link breaks.");
+    let mut progress = edge.output.progress("written", planned);
+    let day = play(&plant, &orders, &devices, arguments.seed, |_| progress.advance(1)).await;
+    drop(progress);
+    let day = day.context("the day was not finished")?;
+    let calls = call_home(&plant, &day.written, &devices, CALLS, arguments.seed).await?;
+
+    let (authority, gateway) = plant.stores();
+    let now = edge.clock.epoch_seconds();
+    let books = Books::read(Some(authority), std::slice::from_ref(gateway), Some(&devices), now).await?;
+    let verdict = check(&books);
+    let counts = Counts::read(authority, gateway).await?;
+    plant.stop().await;
+    let report = Report {
+        planned,
+        issued: counts.issued,
+        stocked: counts.of(CredentialState::Stocked),
+        leased: counts.of(CredentialState::Leased),
+        written: counts.of(CredentialState::Written) + counts.of(CredentialState::Verified),
+        verified: counts.of(CredentialState::Verified),
+        suspect: counts.of(CredentialState::Suspect),
+        voided: counts.of(CredentialState::Voided),
+        refused: day.refused,
+        calls,
+        conserved: verdict.conserved,
+        seconds: began.elapsed().as_secs_f64(),
+        data,
+    };
+    edge.output.object(&report, for_people(&report, &verdict));
+    is_as_it_should_be(&report, &verdict, day.faults_of_each_kind)
+}
+
+/// How many credentials there are: at the authority in all, at the factory in each state.
+struct Counts {
+    issued: u64,
+    states: Vec<(CredentialState, u64)>,
+}
+
+impl Counts {
+    async fn read(at_authority: &Store, at_gateway: &Store) -> anyhow::Result<Self> {
+        let issued = authority::credential::counts(&mut at_authority.read().await?).await?;
+        let states = gateway::credential::counts(&mut at_gateway.read().await?).await?;
+        Ok(Self {
+            issued: issued.into_iter().map(|(.., count)| count).sum(),
+            states: states.into_iter().map(|(_, state, count)| (state, count)).collect(),
+        })
+    }
+
+    fn of(&self, state: CredentialState) -> u64 {
+        self.states.iter().filter(|(of, _)| *of == state).map(|(_, count)| count).sum()
+    }
+}
+
+/// Makes the directory of the day, and in it that of the devices' memories.
+fn make_directory(data: &Path) -> anyhow::Result<PathBuf> {
+    let devices = data.join("devices");
+    let is_used = data.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if is_used {
+        return Err(Failure::new(format!("{} is not empty", data.display()))
+            .advise("name another directory with --data, or leave it out")
+            .into());
+    }
+    std::fs::create_dir_all(&devices).with_context(|| format!("cannot make {}", devices.display()))?;
+    Ok(devices)
+}
+
+/// A day that went wrong is a failure, however well it is told.
+fn is_as_it_should_be(report: &Report, verdict: &Verdict, faults_of_each_kind: u64) -> anyhow::Result<()> {
+    let Refused { unplanned, wrong_product, second_device, replayed } = report.refused;
+    let all_refused =
+        [unplanned, wrong_product, second_device, replayed].iter().all(|count| *count == faults_of_each_kind);
+    let all_made = [report.issued, report.written, report.verified].iter().all(|n| *n == report.planned);
+    if all_refused && all_made && report.conserved && verdict.violations.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new("the day did not end as it should")
+        .advise(format!("look at `touchmark ledger check --data {}`", report.data.display()))
+        .into())
+}
+
+fn for_people(report: &Report, verdict: &Verdict) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    let Refused { unplanned, wrong_product, second_device, replayed } = report.refused;
+    for (what, count, remark) in [
+        ("planned", report.planned, "units of the plan's first day"),
+        ("issued", report.issued, "certificates signed by the authority"),
+        ("in stock", report.stocked, "packs left at the gateway"),
+        ("leased", report.leased, "packs at a station"),
+        ("written", report.written, "devices that hold their pack"),
+        ("verified", report.verified, "devices that proved it to station, gateway and authority"),
+        ("suspect", report.suspect, "packs of which nobody knows"),
+        ("voided", report.voided, "packs withdrawn"),
+        ("refused", unplanned, "scans of an unplanned number"),
+        ("", wrong_product, "devices of another product than their plate"),
+        ("", second_device, "second devices with a used plate"),
+        ("", replayed, "recorded packs played to another device"),
+        ("calls", report.calls, "devices known to the authority by what is in their flash"),
+    ] {
+        table.add_row([what.to_owned(), count.to_string(), remark.to_owned()]);
+    }
+    let broken: Vec<&str> =
+        verdict.invariants.iter().filter(|(_, holds)| !**holds).map(|(name, _)| *name).collect();
+    let conservation = match (report.conserved, broken.is_empty()) {
+        (true, true) => "Every credential is accounted for.".to_owned(),
+        _ => format!("NOT every credential is accounted for: {} broken.", broken.join(", ")),
+    };
+    let data = report.data.display();
+    format!(
+        "{table}\n{conservation} {:.1} s.\n\nWhere to look next:\n  \
+         touchmark ledger check --data {data}\n  \
+         touchmark audit verify --data {data}/authority\n  \
+         touchmark device show --flash {data}/devices/3012-123456.flash\n  \
+         touchmark device export --flash {data}/devices/3012-123456.flash --out device\n  \
+         openssl x509 -in device/client.pem -noout -text",
+        report.seconds
+    )
+}

@@ -1,0 +1,294 @@
+//! A whole plant in one process: authority, gateway and stations over real loopback TLS, with a link
+//! between authority and gateway that can be cut.
+//!
+//! The demo plays a [`day`] on it; whole-plant tests start it too.
+
+pub mod day;
+pub mod figures;
+mod recorder;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use authority::{Authority, Ceremony, NewRange};
+use cert::Trust;
+use cert::tls::{Credential, HostTrust};
+use gateway::{Desk, Gateway, Settings};
+use identity::{Clock, Member, MemberName, ProductCode, Random, Serial};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use station::Station;
+use store::audit::Actor;
+use store::authority::product::Product;
+use store::{Schema, Secret, Store};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use transport::{Client, HostTls, Joined, Limits, Link, join, serve};
+use zeroize::Zeroizing;
+
+/// How long a join token is good: the plant uses each at once.
+const TOKEN_SECONDS: u32 = 60;
+/// How long a device may take for one step, and a station waits for the gateway.
+const STATION_LIMITS: station::Limits =
+    station::Limits { device_step: Duration::from_secs(10), gateway: Duration::from_secs(30) };
+/// Bytes of a vault's passphrase.
+const PASSPHRASE_BYTES: usize = 32;
+
+/// What a plant is made of.
+pub struct Blueprint {
+    /// Where all stores are kept.
+    pub directory: PathBuf,
+    /// The factory's name.
+    pub factory: MemberName,
+    /// The products that take a credential.
+    pub products: Vec<ProductBlueprint>,
+    /// The product list and the plan, as CSV.
+    pub plan: [String; 2],
+    /// For how many days of the plan stock is kept.
+    pub days_ahead: u32,
+}
+
+/// What may be made of a product.
+pub struct ProductBlueprint {
+    /// The product.
+    pub code: ProductCode,
+    /// The first serial.
+    pub first: Serial,
+    /// The last serial.
+    pub last: Serial,
+    /// How many may be issued.
+    pub quota: u64,
+}
+
+/// A running plant.
+pub struct Plant {
+    /// The link between authority and gateway.
+    pub link: Link,
+    authority: Arc<Authority>,
+    gateway: Arc<Gateway>,
+    authority_store: Store,
+    gateway_store: Store,
+    authority_address: SocketAddr,
+    gateway_address: SocketAddr,
+    directory: PathBuf,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    actor: Actor,
+    stop: watch::Sender<bool>,
+    services: JoinSet<()>,
+}
+
+impl Plant {
+    /// Sets up authority and gateway, lets the gateway join, imports the plan, and serves.
+    pub async fn start(
+        blueprint: &Blueprint,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> anyhow::Result<Self> {
+        let actor = Actor::person("plant");
+        let (stop, services) = (watch::Sender::new(false), JoinSet::new());
+        let mut services = Services { stop, tasks: services };
+
+        let authority_store = open_store(&blueprint.directory.join("authority"), Schema::Authority).await?;
+        let (authority, credential) =
+            set_up_authority(blueprint, &authority_store, &clock, &random, &actor).await?;
+        let trust = authority.trust().clone();
+        let tls = HostTls::new(trust.clone(), &credential, Arc::clone(&clock))?;
+        let authority_address = services.serve(tls, Arc::clone(&authority).router()).await?;
+        let link = Link::start(authority_address).await?;
+
+        let root = trust.root_fingerprint();
+        let url = url(link.address());
+        let token =
+            authority.desk().invite_gateway(&blueprint.factory, &url, root, TOKEN_SECONDS, &actor).await?;
+        let joined = join(&token, Arc::clone(&clock)).await?;
+        let upstream = client(&joined, &token.host, &url, &clock)?;
+        let gateway_directory = blueprint.directory.join("gateway");
+        let gateway_store = open_store(&gateway_directory, Schema::Gateway).await?;
+        let gateway =
+            set_up_gateway(blueprint, &gateway_store, &joined, upstream, &clock, &random, &actor).await?;
+        let tls = HostTls::new(joined.trust()?, &joined.credential()?, Arc::clone(&clock))?;
+        let gateway_address = services.serve(tls, Arc::clone(&gateway).router()).await?;
+        Ok(Self {
+            link,
+            authority,
+            gateway,
+            authority_store,
+            gateway_store,
+            authority_address,
+            gateway_address,
+            directory: blueprint.directory.clone(),
+            clock,
+            random,
+            actor,
+            stop: services.stop,
+            services: services.tasks,
+        })
+    }
+
+    /// Fills up the gateway's stock, and from then on reports upstream by itself. How many packs came.
+    pub async fn fill_stock(&mut self) -> anyhow::Result<u64> {
+        let stocked = self.gateway.replenish().await?.stocked;
+        let (gateway, mut stop) = (Arc::clone(&self.gateway), self.stop.subscribe());
+        self.services.spawn(async move {
+            tokio::select! {
+                () = gateway.run() => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+        Ok(stocked)
+    }
+
+    /// A station that has joined the gateway.
+    pub async fn station(&self, name: &MemberName) -> anyhow::Result<Station> {
+        let (root, url) = (self.trust().root_fingerprint(), url(self.gateway_address));
+        let token = self.gateway.desk().invite(name, &url, root, TOKEN_SECONDS, &self.actor).await?;
+        let joined = join(&token, Arc::clone(&self.clock)).await?;
+        let gateway = client(&joined, &token.host, &url, &self.clock)?;
+        let attempts = self.directory.join("stations").join(name.as_str());
+        Ok(Station::new(gateway, &attempts, Arc::clone(&self.random), STATION_LIMITS)?)
+    }
+
+    /// A client by which a device with this credential reaches the authority.
+    pub fn device_client(&self, credential: &Credential) -> anyhow::Result<Client> {
+        let trust = HostTrust::Root(self.trust().root_fingerprint());
+        let authority = Member::authority(authority_name()?);
+        let url = url(self.authority_address);
+        Ok(Client::new(trust, Some(credential), authority, &url, Arc::clone(&self.clock))?)
+    }
+
+    /// The gateway.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The stores of authority and gateway.
+    pub fn stores(&self) -> (&Store, &Store) {
+        (&self.authority_store, &self.gateway_store)
+    }
+
+    /// Ends every service and closes the stores.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.services.join_next().await.is_some() {}
+        self.gateway_store.close().await;
+        self.authority_store.close().await;
+    }
+
+    fn trust(&self) -> &Trust {
+        self.authority.trust()
+    }
+}
+
+/// What runs until the plant stops.
+struct Services {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Services {
+    /// Serves on a free loopback port: its address.
+    async fn serve(&mut self, tls: HostTls, router: axum::Router) -> anyhow::Result<SocketAddr> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no loopback port is free")?;
+        let address = listener.local_addr()?;
+        let mut stop = self.stop.subscribe();
+        self.tasks.spawn(async move {
+            let stopped = async move {
+                let _ = stop.wait_for(|stop| *stop).await;
+            };
+            serve(listener, Arc::new(tls), router, Limits::default(), stopped).await;
+        });
+        Ok(address)
+    }
+}
+
+async fn set_up_authority(
+    blueprint: &Blueprint,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+    actor: &Actor,
+) -> anyhow::Result<(Arc<Authority>, Credential)> {
+    let names = authority::Names { authority: authority_name()?, organization: None };
+    let ceremony = Ceremony::prepare(&names, &**clock, &**random)?;
+    let (membership, key) = (ceremony.membership(), Zeroizing::new(ceremony.member_key().expose().to_vec()));
+    let passphrase = passphrase(&**random);
+    ceremony.store(store, passphrase.clone(), actor).await?;
+
+    let member = Member::authority(names.authority);
+    let desk = authority::Desk::new(store.clone(), member, Arc::clone(clock), Arc::clone(random));
+    desk.add_factory(&blueprint.factory, actor).await?;
+    for ProductBlueprint { code, first, last, quota } in &blueprint.products {
+        let product = Product {
+            code: code.clone(),
+            takes_certificate: true,
+            organization: None,
+            validity_days: None,
+            check_digit: identity::scan::CheckDigit::None,
+        };
+        desk.set_product(product, actor).await?;
+        let range = NewRange { first: *first, last: *last };
+        desk.allot(&blueprint.factory, code, Some(*quota), Some(range), actor).await?;
+    }
+    let authority = Authority::open(desk, passphrase).await?;
+    let credential = Credential::member(authority.trust(), membership.member_certificate.0, key);
+    Ok((authority, credential))
+}
+
+async fn set_up_gateway(
+    blueprint: &Blueprint,
+    store: &Store,
+    joined: &Joined,
+    upstream: Client,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+    actor: &Actor,
+) -> anyhow::Result<Arc<Gateway>> {
+    let now = Timestamp::from_second(clock.epoch_seconds())?.to_zoned(TimeZone::UTC);
+    let settings = Settings {
+        days_ahead: blueprint.days_ahead,
+        yield_margin_percent: 0,
+        // A moment that has just passed, so that stock is filled up once and not again during the day.
+        replenish_at: (&now - 1.minute()).time(),
+        lease_seconds: 600,
+        time_zone: TimeZone::UTC,
+    };
+    let factory = blueprint.factory.clone();
+    let desk = Desk::new(store.clone(), factory, settings, Arc::clone(clock), Arc::clone(random));
+    let passphrase = passphrase(&**random);
+    Gateway::init(store, passphrase.clone()).await?;
+    for file in &blueprint.plan {
+        desk.import(file.as_bytes(), now.year(), false, actor).await?;
+    }
+    let key_ring = blueprint.directory.join("gateway").join("keys");
+    Ok(Gateway::open(desk, passphrase, &key_ring, joined.trust()?, Arc::new(upstream)).await?)
+}
+
+async fn open_store(directory: &Path, schema: Schema) -> anyhow::Result<Store> {
+    let url = crate::config::store_url("", directory);
+    Ok(Store::open(&url, schema).await?)
+}
+
+fn client(joined: &Joined, host: &Member, url: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Client> {
+    let trust = HostTrust::Plant(joined.trust()?);
+    Ok(Client::new(trust, Some(&joined.credential()?), host.clone(), url, Arc::clone(clock))?)
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("https://{address}")
+}
+
+fn authority_name() -> anyhow::Result<MemberName> {
+    Ok("head-office".parse()?)
+}
+
+/// A passphrase that nobody keeps: the vaults of such a plant open for this run only.
+fn passphrase(random: &dyn Random) -> Secret {
+    let mut bytes = vec![0; PASSPHRASE_BYTES];
+    random.fill(&mut bytes);
+    Secret::new(bytes)
+}

@@ -43,4 +43,4 @@ pub use need::{Need, Reservation};
 pub use replenish::{ReplenishError, Replenishment};
 pub use report::Drained;
 pub use store::audit::Actor;
-pub use upstream::{Upstream, UpstreamError};
+pub use upstream::{Answer, Upstream, UpstreamError};

@@ -6,7 +6,6 @@
 //! two ends complete.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -26,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use transport::{Channel, HostTls, Limits, serve};
 
+use super::place::{Place, filled};
 use super::{Edge, Figure};
 use crate::failure::Failure;
 
@@ -51,13 +51,9 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<Vec<Figur
     if n == 0 {
         return Err(Failure::usage("there is nothing to measure").advise("give --n 1 or more").into());
     }
-    let directory = BenchDirectory::make(edge)?;
-    let url = match &arguments.store {
-        Some(url) => url.clone(),
-        None => format!("sqlite:{}", directory.0.join("store.sqlite").display()),
-    };
-    let store = if url.starts_with("sqlite:") { "sqlite" } else { "postgresql" };
-    let bench = Arc::new(Bench::start(&url, n.min(DEVICES_MAX), edge).await?);
+    let place = Place::make(arguments.store.as_deref(), edge)?;
+    let store = place.store;
+    let bench = Arc::new(Bench::start(&place.url, n.min(DEVICES_MAX), edge).await?);
 
     let mut progress = edge.output.progress("measured", 4);
     let cryptography = cryptography_limit(n)?;
@@ -246,28 +242,4 @@ fn plant(
     let (certificate, key) = ca.issue_with_key(member, now, random)?;
     let credential = tls::Credential::member(&trust, certificate, key.to_pkcs8()?);
     Ok((trust, credential))
-}
-
-fn filled<const N: usize>(random: &dyn Random) -> [u8; N] {
-    let mut bytes = [0; N];
-    random.fill(&mut bytes);
-    bytes
-}
-
-/// A directory of the bench's own, gone with it.
-struct BenchDirectory(PathBuf);
-
-impl BenchDirectory {
-    fn make(edge: &Edge) -> anyhow::Result<Self> {
-        let path =
-            std::env::temp_dir().join(format!("touchmark-{}", hex::encode(filled::<8>(&*edge.random))));
-        std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for BenchDirectory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -1,0 +1,144 @@
+//! `touchmark bench issue`: packs by the function that the route uses, in batches as a gateway asks for
+//! them, durable, linted, audited, sealed at rest.
+//!
+//! The limit is what all cores together do of the cryptography alone: a key pair on P-256 with its
+//! PKCS#8, one ECDSA signature, one AES-256-GCM seal, a pack.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use authority::{Authority, Ceremony, Desk, Names, NewRange};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use identity::scan::CheckDigit;
+use identity::{DeviceNumber, Member, MemberName, Serial};
+use message::issue::{CertificateTransmissionRequest, DEVICE_NUMBERS_MAX};
+use store::audit::Actor;
+use store::authority::product::Product;
+use store::{Schema, Secret, Store};
+use tokio::task::JoinSet;
+
+use super::place::{Place, filled};
+use super::{Edge, Figure};
+use crate::failure::Failure;
+
+/// Arguments of `touchmark bench issue`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// How many packs
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    n: usize,
+    /// An empty store to measure on: sqlite:PATH or postgres://...; without it a SQLite file that is deleted
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+}
+
+/// Orders at a time: while one is being stored the others are prepared and signed.
+const ORDERS_AT_A_TIME: usize = 3;
+const UNIT: &str = "packs/s";
+const PRODUCT: &str = "3012";
+const FACTORY: &str = "bench";
+
+/// Measures.
+pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<Vec<Figure>> {
+    let n = arguments.n;
+    if n == 0 {
+        return Err(Failure::usage("there is nothing to measure").advise("give --n 1 or more").into());
+    }
+    let place = Place::make(arguments.store.as_deref(), edge)?;
+    let authority = authority(n, &place, edge).await?;
+    let numbers: Vec<DeviceNumber> = (0..n as u64).map(number).collect::<anyhow::Result<_>>()?;
+    // Machines slow down and speed up while they are measured, so the limit is taken on both sides.
+    let before = cryptography_limit(n)?;
+    let value = rate(&authority, &numbers, edge).await?;
+    let limit = (before + cryptography_limit(n)?) / 2.0;
+    Ok(vec![Figure::new("issue", UNIT, value, limit, n, place.store)])
+}
+
+/// How many packs a second come of orders as large as they may be.
+async fn rate(authority: &Arc<Authority>, numbers: &[DeviceNumber], edge: &Edge) -> anyhow::Result<f64> {
+    let mut progress = edge.output.progress("issued", numbers.len() as u64);
+    let mut orders = numbers.chunks(DEVICE_NUMBERS_MAX);
+    let mut running = JoinSet::new();
+    let started = Instant::now();
+    loop {
+        while running.len() < ORDERS_AT_A_TIME
+            && let Some(order) = orders.next()
+        {
+            let (authority, factory) = (Arc::clone(authority), FACTORY.parse::<MemberName>()?);
+            let order = CertificateTransmissionRequest { device_numbers: order.to_vec() };
+            running.spawn(async move { authority.issue(&factory, order).await });
+        }
+        let Some(issued) = running.join_next().await else { break };
+        progress.advance(issued??.packs.len() as u64);
+    }
+    Ok(numbers.len() as f64 / started.elapsed().as_secs_f64())
+}
+
+/// What all cores together do of the cryptography of a pack.
+fn cryptography_limit(n: usize) -> anyhow::Result<f64> {
+    let cores = std::thread::available_parallelism()?.get();
+    let each = n.div_ceil(cores).clamp(1_000, 20_000);
+    let started = Instant::now();
+    let is_done = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..cores).map(|_| scope.spawn(move || (0..each).all(|_| one_pack().is_ok()))).collect();
+        threads.into_iter().all(|thread| thread.join().unwrap_or(false))
+    });
+    anyhow::ensure!(is_done, "the cryptographic library fails");
+    Ok((each * cores) as f64 / started.elapsed().as_secs_f64())
+}
+
+/// A key pair, its PKCS#8, one signature over as much as a certificate, one seal.
+fn one_pack() -> Result<(), aws_lc_rs::error::Unspecified> {
+    thread_local! {
+        static KEYS: (EcdsaKeyPair, RandomizedNonceKey) = (
+            EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("the library makes keys"),
+            RandomizedNonceKey::new(&AES_256_GCM, &[7; 32]).expect("32 bytes are a key"),
+        );
+    }
+    KEYS.with(|(signer, sealer)| {
+        let device = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)?;
+        let mut key = device.to_pkcs8v1()?.as_ref().to_vec();
+        signer.sign(&SystemRandom::new(), &[7; TO_BE_SIGNED_BYTES])?;
+        sealer.seal_in_place_append_tag(Aad::empty(), &mut key)?;
+        Ok(())
+    })
+}
+
+/// About what a device certificate has before it is signed.
+const TO_BE_SIGNED_BYTES: usize = 420;
+
+/// A new authority that may issue as many packs as are measured.
+async fn authority(n: usize, place: &Place, edge: &Edge) -> anyhow::Result<Arc<Authority>> {
+    let (clock, random) = (Arc::clone(&edge.clock), Arc::clone(&edge.random));
+    let store = Store::open(&place.url, Schema::Authority).await?;
+    let passphrase = Secret::new(filled::<32>(&*random).to_vec());
+    let (actor, name) = (Actor::person("bench"), "bench".parse::<MemberName>()?);
+    let names = Names { authority: name.clone(), organization: None };
+    let ceremony = Ceremony::prepare(&names, &*clock, &*random)?;
+    ceremony.store(&store, passphrase.clone(), &actor).await.context("the store is not empty")?;
+    let authority =
+        Authority::open(Desk::new(store, Member::authority(name), clock, random), passphrase).await?;
+    let product = Product {
+        code: PRODUCT.parse()?,
+        takes_certificate: true,
+        organization: Some("touchmark bench".to_owned()),
+        validity_days: None,
+        check_digit: CheckDigit::None,
+    };
+    let (code, factory) = (product.code.clone(), FACTORY.parse()?);
+    let desk = authority.desk();
+    desk.set_product(product, &actor).await?;
+    desk.add_factory(&factory, &actor).await?;
+    let serials = NewRange { first: number(0)?.serial(), last: number(n as u64)?.serial() };
+    desk.allot(&factory, &code, Some(n as u64), Some(serials), &actor).await?;
+    Ok(authority)
+}
+
+fn number(serial: u64) -> anyhow::Result<DeviceNumber> {
+    let serial = Serial::new(serial, 9).context("too many packs to number them")?;
+    Ok(DeviceNumber::new(PRODUCT.parse()?, serial))
+}

@@ -110,7 +110,7 @@ pub struct Edge {
 
 /// Runs one command to its end: 0 done, 1 refused or failed, 2 wrong usage.
 pub fn run(arguments: Arguments) -> ExitCode {
-    log_to_stderr();
+    log_to_stderr(arguments.command.log_level());
     let edge = Edge {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
@@ -144,8 +144,19 @@ async fn dispatch(command: Command, edge: &Edge) -> anyhow::Result<()> {
     }
 }
 
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("TOUCHMARK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+impl Command {
+    /// What is logged where the environment does not say.
+    fn log_level(&self) -> &'static str {
+        match self {
+            // Its refusals and its outage are on purpose.
+            Self::Demo(_) => "error",
+            _ => "info",
+        }
+    }
+}
+
+fn log_to_stderr(level: &str) {
+    let filter = EnvFilter::try_from_env("TOUCHMARK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let is_coloured =
         stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(is_coloured).init();

@@ -7,9 +7,10 @@
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use identity::{CredentialState, DeviceNumber, HardwareUid, MemberName, ProductCode};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use store::authority::allotment::Allotment;
 use store::{authority, gateway};
 
@@ -73,7 +74,7 @@ pub struct Verdict {
     /// Whether every credential is accounted for: I1, I3 and I6 hold.
     pub conserved: bool,
     /// Each invariant that could be checked, and whether it holds.
-    pub invariants: BTreeMap<&'static str, bool>,
+    pub invariants: BTreeMap<Invariant, bool>,
     /// How many credentials were looked at.
     pub credentials: usize,
     /// How many devices were looked at.
@@ -86,36 +87,53 @@ pub struct Verdict {
 #[derive(Debug, Serialize)]
 pub struct Violation {
     /// The invariant.
-    pub invariant: &'static str,
+    pub invariant: Invariant,
     /// What breaks it, in one sentence.
     pub detail: String,
+}
+
+/// An invariant by its number in docs/invariants.md; as text, `I3`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Invariant(u8);
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("I{}", self.0))
+    }
+}
+
+impl Serialize for Invariant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// Checks every invariant that these books can show.
 pub fn check(books: &Books) -> Verdict {
     let mut findings = Findings::default();
-    findings.add("I1", at_most_one_device(books));
-    findings.add("I2", at_most_one_live_identity(books));
-    findings.add("I3", conservation(books));
-    findings.add("I4", quota(books));
-    findings.add("I6", results(books));
-    findings.add("I8", forgetting(books));
-    findings.add("I11", uniqueness(books));
-    findings.add("I12", issue_log(books));
-    findings.add("I13", readable_devices(books));
-    findings.add("I17", audit(books));
-    findings.add("I19", liveness(books));
+    findings.add(1, at_most_one_device(books));
+    findings.add(2, at_most_one_live_identity(books));
+    findings.add(3, conservation(books));
+    findings.add(4, quota(books));
+    findings.add(6, results(books));
+    findings.add(8, forgetting(books));
+    findings.add(11, uniqueness(books));
+    findings.add(12, issue_log(books));
+    findings.add(13, readable_devices(books));
+    findings.add(17, audit(books));
+    findings.add(19, liveness(books));
     findings.verdict(books)
 }
 
 #[derive(Default)]
 struct Findings {
-    invariants: BTreeMap<&'static str, bool>,
+    invariants: BTreeMap<Invariant, bool>,
     violations: Vec<Violation>,
 }
 
 impl Findings {
-    fn add(&mut self, invariant: &'static str, broken: Vec<String>) {
+    fn add(&mut self, number: u8, broken: Vec<String>) {
+        let invariant = Invariant(number);
         self.invariants.insert(invariant, broken.is_empty());
         let room = VIOLATIONS_LISTED_MAX.saturating_sub(self.violations.len());
         let listed = broken.into_iter().take(room);
@@ -125,7 +143,7 @@ impl Findings {
     fn verdict(self, books: &Books) -> Verdict {
         let of_gateways = books.gateways.iter().map(|gateway| gateway.lines.len()).sum();
         Verdict {
-            conserved: ["I1", "I3", "I6"].iter().all(|name| self.invariants[name]),
+            conserved: [1, 3, 6].iter().all(|number| self.invariants[&Invariant(*number)]),
             credentials: books.authority.as_ref().map_or(of_gateways, |authority| authority.lines.len()),
             devices: books.devices.len(),
             invariants: self.invariants,

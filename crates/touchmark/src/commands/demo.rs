@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use identity::CredentialState;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -161,7 +161,7 @@ fn is_as_it_should_be(report: &Report, verdict: &Verdict, faults_of_each_kind: u
 
 fn for_people(report: &Report, verdict: &Verdict) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(NOTHING);
     let Refused { unplanned, wrong_product, second_device, replayed } = report.refused;
     for (what, count, remark) in [
         ("planned", report.planned, "units of the plan's first day"),
@@ -180,8 +180,8 @@ fn for_people(report: &Report, verdict: &Verdict) -> String {
     ] {
         table.add_row([what.to_owned(), count.to_string(), remark.to_owned()]);
     }
-    let broken: Vec<&str> =
-        verdict.invariants.iter().filter(|(_, holds)| !**holds).map(|(name, _)| *name).collect();
+    let broken: Vec<String> =
+        verdict.invariants.iter().filter(|(_, holds)| !**holds).map(|(name, _)| name.to_string()).collect();
     let conservation = match (report.conserved, broken.is_empty()) {
         (true, true) => "Every credential is accounted for.".to_owned(),
         _ => format!("NOT every credential is accounted for: {} broken.", broken.join(", ")),

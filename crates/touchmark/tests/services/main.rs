@@ -1,0 +1,128 @@
+//! What the services offer to programs that others write: SOAP, asked by a client of others, and the
+//! OpenAPI documents.
+
+#![allow(clippy::unwrap_used)]
+
+mod plant;
+
+use std::collections::BTreeSet;
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use plant::{Plant, workspace};
+use serde_json::{Value, json};
+use touchmark::member_files;
+use touchmark::surroundings::SystemClock;
+
+/// The Python that `./check` installs the tests' tools into, unless the environment names another.
+fn python() -> PathBuf {
+    let installed = || workspace().join("target/tools/python/bin/python");
+    env::var_os("TOUCHMARK_PYTHON").map_or_else(installed, PathBuf::from)
+}
+
+#[test]
+fn zeep_asks_for_packs_and_delivers_a_write_result() {
+    let plant = Plant::start();
+    let script = workspace().join("crates/touchmark/tests/python/soap_client.py");
+    let output = Command::new(python())
+        .arg(script)
+        .args([&plant.authority_url, &plant.gateway_url])
+        .args([plant.path("gateway"), plant.path("station")])
+        .args(["3012-129998", "3012-129999", "3012-123456"])
+        .output()
+        .expect("./check installs the Python that this test needs");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+    let answers: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let expected = json!({
+        "numbers": ["3012-129998", "3012-129999"],
+        "certificates": ["3012-129998", "3012-129999"],
+        "same_again": true,
+        "unknown_product": "soap:Client unknown-product",
+        "not_served": "soap:Client method-not-allowed",
+    });
+    assert_eq!(answers["authority"], expected);
+    let mut gateway = answers["gateway"].clone();
+    assert!(gateway["expires"].take().as_i64().is_some_and(|expires| expires > 0), "{answers}");
+    let expected = json!({
+        "number": "3012-123456",
+        "certificate": "3012-123456",
+        "expires": null,
+        "second_device": "soap:Client second-device",
+        "result": "O.K.",
+        "state": "verified",
+        "without_attempt": "soap:Client malformed-request",
+    });
+    assert_eq!(gateway, expected);
+}
+
+#[tokio::test]
+async fn openapi_describes_every_route_with_its_problems() {
+    let plant = Plant::start();
+    for (asker, routes) in [
+        (
+            "gateway",
+            &[
+                "GET /v1/allotment",
+                "GET /v1/identity",
+                "POST /soap",
+                "POST /v1/join",
+                "POST /v1/members",
+                "POST /v1/packs",
+                "POST /v1/reports",
+            ][..],
+        ),
+        (
+            "station",
+            &[
+                "GET /v1/allotment",
+                "GET /v1/status",
+                "POST /soap",
+                "POST /v1/join",
+                "POST /v1/leases",
+                "POST /v1/results",
+            ][..],
+        ),
+    ] {
+        let directory = plant.path(asker);
+        let host = member_files::load_host(&directory).unwrap();
+        let files = member_files::load(&directory).unwrap();
+        let client = files.client(&host, Arc::new(SystemClock)).unwrap();
+        let document: Value = client.get_json("/openapi.json").await.unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{}", document["openapi"]);
+        assert_eq!(described(&document), routes.iter().map(ToString::to_string).collect());
+        for reference in references(&document) {
+            let found = reference.strip_prefix('#').and_then(|path| document.pointer(path));
+            assert!(found.is_some(), "{reference} is not in the document of {}", host.member);
+        }
+    }
+}
+
+/// All `METHOD PATH` of a document, each checked to say which problems it answers.
+fn described(document: &Value) -> BTreeSet<String> {
+    let mut routes = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            for status in ["4XX", "5XX"].iter().filter(|_| path.starts_with("/v1/")) {
+                let content = &operation["responses"][status]["content"]["application/problem+json"];
+                assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{method} {path}");
+            }
+            routes.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    routes
+}
+
+/// Every `$ref` below a value.
+fn references(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(entries) => {
+            let own = entries.get("$ref").and_then(Value::as_str);
+            own.into_iter().chain(entries.values().flat_map(references)).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,479 @@
+//! `touchmark authority ...`: the role that issues credentials.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use authority::{Authority, AuthorityStatus, Ceremony, Desk, Names, NewRange};
+use clap::ValueEnum;
+use identity::scan::CheckDigit;
+use identity::{CredentialState, Member, MemberName, ProductCode, Role, Serial};
+use pki::{NameText, encrypt_key};
+use serde::Serialize;
+use store::audit::Actor;
+use store::authority::product::Product;
+use store::{Schema, Secret, Store, VaultError, read_unlock_file};
+
+use super::Edge;
+use super::role_arguments::RoleArguments;
+use crate::config::AuthorityConfig;
+use crate::durable::{Privacy, replace_file};
+use crate::failure::Failure;
+use crate::member_files::{self, MemberFiles};
+use crate::serving;
+
+/// What an authority does, and what people do at it.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Make the root, the CAs below it and the authority's own certificate, once
+    Init(InitArguments),
+    /// Serve gateways and devices
+    Serve {
+        /// The address to listen on
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<SocketAddr>,
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+    /// Print a token by which a member may join, once
+    #[command(subcommand)]
+    Invite(InviteCommand),
+    /// Shut a member out
+    #[command(subcommand)]
+    Revoke(RevokeCommand),
+    /// The products and the profiles of their credentials
+    #[command(subcommand)]
+    Product(ProductCommand),
+    /// The factories
+    #[command(subcommand)]
+    Factory(FactoryCommand),
+    /// Say how much of a product a factory may make, and with which serials
+    Allot(AllotArguments),
+    /// Show what was issued, what became of it, and who takes part
+    Status {
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+}
+
+/// Arguments of `touchmark authority init`.
+#[derive(clap::Args)]
+pub struct InitArguments {
+    /// The authority's name among its members, such as head-office
+    #[arg(long)]
+    name: MemberName,
+    /// The organization in the names of the CAs
+    #[arg(long, value_name = "TEXT")]
+    organization: Option<NameText>,
+    /// The file with the passphrase for the root's key; not the unlock file, for the two are kept apart
+    #[arg(long, value_name = "FILE")]
+    root_passphrase_file: PathBuf,
+    /// Where to write the root's key, encrypted; by default root-key.pem in the data directory
+    #[arg(long, value_name = "FILE")]
+    root_key: Option<PathBuf>,
+    #[command(flatten)]
+    role: RoleArguments,
+}
+
+/// Who is invited.
+#[derive(clap::Subcommand)]
+pub enum InviteCommand {
+    /// The gateway of a factory
+    Gateway {
+        /// The factory's name, such as osaka
+        #[arg(long)]
+        name: MemberName,
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+}
+
+/// Who is shut out.
+#[derive(clap::Subcommand)]
+pub enum RevokeCommand {
+    /// A member
+    Member {
+        /// The member, such as urn:touchmark:gateway:osaka; `status` lists them
+        member: Member,
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+}
+
+/// What is done with products.
+#[derive(clap::Subcommand)]
+pub enum ProductCommand {
+    /// Set a product and its profile, in place of what was said of it before
+    Set(ProductArguments),
+    /// List the products
+    List {
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+}
+
+/// Arguments of `touchmark authority product set`.
+#[derive(clap::Args)]
+pub struct ProductArguments {
+    /// The product code, such as 3012
+    code: ProductCode,
+    /// Which credential its devices take
+    #[arg(long, value_enum, default_value_t = CredentialKind::Certificate)]
+    credential: CredentialKind,
+    /// The maker that stands in the certificates
+    #[arg(long, value_name = "TEXT")]
+    organization: Option<NameText>,
+    /// For how many days a certificate is valid; by default it does not expire
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    validity_days: Option<u32>,
+    /// The check character after the serial on its rating plates
+    #[arg(long, value_enum, default_value_t = CheckDigitKind::None)]
+    check_digit: CheckDigitKind,
+    #[command(flatten)]
+    role: RoleArguments,
+}
+
+/// Which credential a product's devices take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum CredentialKind {
+    /// None.
+    None,
+    /// An X.509 certificate.
+    Certificate,
+}
+
+/// Which check character a product's rating plates carry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum CheckDigitKind {
+    /// None.
+    None,
+    /// ISO/IEC 7064 MOD 37-2.
+    #[value(name = "mod-37-2")]
+    Mod37_2,
+}
+
+/// What is done with factories.
+#[derive(clap::Subcommand)]
+pub enum FactoryCommand {
+    /// Make a factory known
+    Set {
+        /// The factory's name, such as osaka
+        name: MemberName,
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+}
+
+/// Arguments of `touchmark authority allot`.
+#[derive(clap::Args)]
+pub struct AllotArguments {
+    /// The factory
+    factory: MemberName,
+    /// The product
+    product: ProductCode,
+    /// How many credentials the factory may be issued in all
+    #[arg(long, value_name = "N")]
+    quota: Option<u64>,
+    /// The first of the serials that the factory gets in addition
+    #[arg(long, value_name = "SERIAL", requires = "last")]
+    first: Option<Serial>,
+    /// The last of them
+    #[arg(long, value_name = "SERIAL", requires = "first")]
+    last: Option<Serial>,
+    #[command(flatten)]
+    role: RoleArguments,
+}
+
+/// Runs one command.
+pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
+    match command {
+        Command::Init(arguments) => init(&arguments, edge).await,
+        Command::Serve { listen, role } => {
+            let mut config = role.authority()?;
+            config.listen = listen.unwrap_or(config.listen);
+            serve(&config, edge).await
+        }
+        Command::Invite(InviteCommand::Gateway { name, role }) => {
+            invite(&name, &role.authority()?, edge).await
+        }
+        Command::Revoke(RevokeCommand::Member { member, role }) => {
+            open_desk(&role.authority()?, edge).await?.revoke(&member, &person()).await?;
+            edge.output.object(&Revoked { member: &member }, format!("{member} is shut out"));
+            Ok(())
+        }
+        Command::Product(ProductCommand::Set(arguments)) => set_product(arguments, edge).await,
+        Command::Product(ProductCommand::List { role }) => list_products(&role.authority()?, edge).await,
+        Command::Factory(FactoryCommand::Set { name, role }) => {
+            let desk = open_desk(&role.authority()?, edge).await?;
+            let is_new = desk.add_factory(&name, &person()).await?;
+            let text = if is_new { "is known now" } else { "was known already" };
+            edge.output.object(&Factory { factory: &name, is_new }, format!("{name} {text}"));
+            Ok(())
+        }
+        Command::Allot(arguments) => allot(&arguments, edge).await,
+        Command::Status { role } => {
+            let status = open_desk(&role.authority()?, edge).await?.status().await?;
+            edge.output.object(&status, status_for_people(&status));
+            if status.conserved { Ok(()) } else { Err(Failure::new("the figures do not add up").into()) }
+        }
+    }
+}
+
+/// The books of the authority whose membership is in the data directory.
+pub async fn open_desk(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<Desk> {
+    desk_of(config, &member_files::load(&config.data)?, edge).await
+}
+
+/// The file of the root's key, in the data directory unless it was written elsewhere.
+const ROOT_KEY: &str = "root-key.pem";
+/// The authority renews its own certificate when it starts with fewer days than this left.
+const RENEWED_BEFORE_DAYS: i64 = 60;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Initialised<'a> {
+    authority: &'a Member,
+    data: &'a Path,
+    root_key: &'a Path,
+    root_sha256: String,
+}
+
+#[derive(Serialize)]
+struct Token<'a> {
+    token: &'a str,
+}
+
+#[derive(Serialize)]
+struct Revoked<'a> {
+    member: &'a Member,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Factory<'a> {
+    factory: &'a MemberName,
+    is_new: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProductRow {
+    code: ProductCode,
+    takes_certificate: bool,
+    organization: Option<String>,
+    validity_days: Option<u32>,
+    check_digit: &'static str,
+}
+
+#[derive(Serialize)]
+struct Allotted<'a> {
+    factory: &'a MemberName,
+    product: &'a ProductCode,
+}
+
+async fn init(arguments: &InitArguments, edge: &Edge) -> anyhow::Result<()> {
+    let config = arguments.role.authority()?;
+    let root_key = arguments.root_key.clone().unwrap_or_else(|| config.data.join(ROOT_KEY));
+    refuse_to_overwrite(&config.data, &root_key)?;
+    let unlock = passphrase(&config.unlock_file)?;
+    let root_passphrase = passphrase(&arguments.root_passphrase_file)?;
+    if unlock == root_passphrase {
+        return Err(Failure::new("the root's passphrase is the same as that of the vault")
+            .advise("make another one: whoever serves day by day has no need of the root")
+            .into());
+    }
+    let store = Store::open(&config.store, Schema::Authority).await?;
+    let names = Names { authority: arguments.name.clone(), organization: arguments.organization.clone() };
+    let ceremony = Ceremony::prepare(&names, edge.clock.as_ref(), edge.random.as_ref())?;
+    let pem = encrypt_key(ceremony.root_key(), root_passphrase.expose(), edge.random.as_ref())?;
+    member_files::save(&config.data, &ceremony.membership(), ceremony.member_key())?;
+    replace_file(&root_key, Privacy::Owner, pem.as_bytes())
+        .with_context(|| format!("cannot write {}", root_key.display()))?;
+    ceremony.store(&store, unlock, &person()).await?;
+    let member = member_files::load(&config.data)?;
+    let fingerprint = member.trust.root_fingerprint().to_string();
+    let text = format!(
+        "{} is set up in {}\nroot certificate SHA-256 {fingerprint}\n\
+         the root's key is in {}: move it, and keep its passphrase, where this machine cannot reach them",
+        member.member,
+        config.data.display(),
+        root_key.display(),
+    );
+    let result = Initialised {
+        authority: &member.member,
+        data: &config.data,
+        root_key: &root_key,
+        root_sha256: fingerprint,
+    };
+    edge.output.object(&result, text);
+    Ok(())
+}
+
+/// An authority's keys are never written over, whatever state its store is in.
+fn refuse_to_overwrite(data: &Path, root_key: &Path) -> anyhow::Result<()> {
+    for path in [data.join(member_files::MEMBER), root_key.to_path_buf()] {
+        if path.exists() {
+            return Err(Failure::new(format!("{} is there already", path.display()))
+                .advise("name another --data, or move what an interrupted `init` has left out of the way")
+                .into());
+        }
+    }
+    Ok(())
+}
+
+async fn serve(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
+    let mut member = member_files::load(&config.data)?;
+    let desk = desk_of(config, &member, edge).await?;
+    let authority = Authority::open(desk, passphrase(&config.unlock_file)?).await?;
+    let left = member.certificate.not_after() - edge.clock.epoch_seconds();
+    if left < RENEWED_BEFORE_DAYS * 86_400 {
+        let (membership, key) = authority.renew_own().await?;
+        member_files::save(&config.data, &membership, &key)?;
+        member = member_files::load(&config.data)?;
+    }
+    let limits = config.limits.limits();
+    serving::serve(config.listen, &member, authority.router(), limits, std::future::ready(()), edge).await
+}
+
+async fn invite(name: &MemberName, config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
+    let member = member_files::load(&config.data)?;
+    let desk = desk_of(config, &member, edge).await?;
+    let valid_seconds = config.token_minutes.saturating_mul(60);
+    let root = member.trust.root_fingerprint();
+    let token = desk.invite_gateway(name, &config.url, root, valid_seconds, &person()).await?.to_text();
+    edge.output.object(&Token { token: &token }, &token);
+    Ok(())
+}
+
+async fn set_product(arguments: ProductArguments, edge: &Edge) -> anyhow::Result<()> {
+    let product = Product {
+        code: arguments.code,
+        takes_certificate: arguments.credential == CredentialKind::Certificate,
+        organization: arguments.organization.map(|text| text.as_str().to_owned()),
+        validity_days: arguments.validity_days,
+        check_digit: match arguments.check_digit {
+            CheckDigitKind::None => CheckDigit::None,
+            CheckDigitKind::Mod37_2 => CheckDigit::Mod37_2,
+        },
+    };
+    let desk = open_desk(&arguments.role.authority()?, edge).await?;
+    desk.set_product(product.clone(), &person()).await?;
+    let row = product_row(product);
+    edge.output.object(&row, format!("{} is set: {}", row.code, product_cells(&row)[1..].join(", ")));
+    Ok(())
+}
+
+async fn list_products(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
+    let products = open_desk(config, edge).await?.products().await?;
+    let rows: Vec<ProductRow> = products.into_iter().map(product_row).collect();
+    edge.output.rows(
+        &["product", "credential", "maker", "validity", "check character"],
+        &rows,
+        product_cells,
+    );
+    Ok(())
+}
+
+async fn allot(arguments: &AllotArguments, edge: &Edge) -> anyhow::Result<()> {
+    let AllotArguments { factory, product, quota, first, last, role } = arguments;
+    let serials = first.zip(*last).map(|(first, last)| NewRange { first, last });
+    if quota.is_none() && serials.is_none() {
+        return Err(Failure::usage("there is nothing to allot")
+            .advise("give --quota, or --first and --last")
+            .into());
+    }
+    let desk = open_desk(&role.authority()?, edge).await?;
+    desk.allot(factory, product, *quota, serials, &person()).await?;
+    edge.output.object(&Allotted { factory, product }, format!("{factory} may make {product} accordingly"));
+    Ok(())
+}
+
+async fn desk_of(config: &AuthorityConfig, member: &MemberFiles, edge: &Edge) -> anyhow::Result<Desk> {
+    if member.member.role() != Role::Authority {
+        let what = format!("{} holds the membership of {}", config.data.display(), member.member);
+        return Err(Failure::new(what).advise("name the authority's own directory with --data").into());
+    }
+    let store = Store::open(&config.store, Schema::Authority)
+        .await
+        .with_context(|| format!("cannot open the store of {}", member.member))?;
+    Ok(Desk::new(store, member.member.clone(), Arc::clone(&edge.clock), Arc::clone(&edge.random)))
+}
+
+/// The passphrase in a file, or what to do to have one.
+fn passphrase(file: &Path) -> anyhow::Result<Secret> {
+    read_unlock_file(file).map_err(|error| {
+        let advice = match &error {
+            VaultError::UnlockFile { .. } => format!(
+                "name the right file, or make one with `openssl rand -base64 32 > {}`, on a medium that is \
+                 kept apart from the store",
+                file.display()
+            ),
+            _ => "take the output of `openssl rand -base64 32`".to_owned(),
+        };
+        Failure::new(format!("there is no passphrase in {}", file.display()))
+            .because(error)
+            .advise(advice)
+            .into()
+    })
+}
+
+/// The person at the keyboard, as the audit log names them.
+fn person() -> Actor {
+    Actor::person(&std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()))
+}
+
+fn product_row(product: Product) -> ProductRow {
+    ProductRow {
+        code: product.code,
+        takes_certificate: product.takes_certificate,
+        organization: product.organization,
+        validity_days: product.validity_days,
+        check_digit: match product.check_digit {
+            CheckDigit::None => "none",
+            CheckDigit::Mod37_2 => "mod-37-2",
+        },
+    }
+}
+
+fn product_cells(row: &ProductRow) -> Vec<String> {
+    let validity = row.validity_days.map_or("does not expire".to_owned(), |days| format!("{days} days"));
+    vec![
+        row.code.to_string(),
+        if row.takes_certificate { "certificate" } else { "no credential" }.to_owned(),
+        row.organization.clone().unwrap_or_else(|| "no maker named".to_owned()),
+        validity,
+        format!("check character {}", row.check_digit),
+    ]
+}
+
+fn status_for_people(status: &AuthorityStatus) -> String {
+    let mut text = format!("{}\n\n", status.authority);
+    text.push_str("factory      product      quota   issued  in stock  verified  suspect   voided\n");
+    for row in &status.factories {
+        let count = |state| row.states.get(&state).copied().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{:<12} {:<8} {:>9} {:>8} {:>9} {:>9} {:>8} {:>8}",
+            row.factory,
+            row.product,
+            row.quota,
+            row.issued,
+            count(CredentialState::Stocked),
+            count(CredentialState::Verified),
+            count(CredentialState::Suspect),
+            count(CredentialState::Voided),
+        );
+    }
+    text.push_str("\nmember, and what it reported\n");
+    for row in &status.members {
+        let _ = write!(text, "{}", row.member);
+        if row.records > 0 {
+            let _ = write!(text, ": {} records, the last is number {}", row.records, row.last_record);
+        }
+        text.push('\n');
+    }
+    text.push_str(if status.conserved { "\nevery credential is accounted for" } else { "\nNOT CONSERVED" });
+    text
+}

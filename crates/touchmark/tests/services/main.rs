@@ -1,5 +1,5 @@
-//! What the services offer to programs that others write: SOAP, asked by a client of others, and the
-//! OpenAPI documents.
+//! What the services offer: SOAP to a client that others wrote, OpenAPI documents to programs, a
+//! station's verdicts to whoever scans.
 
 #![allow(clippy::unwrap_used)]
 
@@ -7,10 +7,13 @@ mod plant;
 
 use std::collections::BTreeSet;
 use std::env;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use plant::{Plant, workspace};
 use serde_json::{Value, json};
 use touchmark::member_files;
@@ -98,6 +101,43 @@ async fn openapi_describes_every_route_with_its_problems() {
             assert!(found.is_some(), "{reference} is not in the document of {}", host.member);
         }
     }
+}
+
+#[test]
+fn a_station_takes_scans_from_stdin_until_it_is_told_to_stop() {
+    let plant = Plant::start();
+    let flash = plant.path("device.flash").display().to_string();
+    let blank = ["--flash", &flash, "--product", "3012", "--hardware-uid", "0011223344556677"];
+    let listen = ["--listen", "http://127.0.0.1:0/soap"];
+    let mut device = plant.spawn("station", &[&["device", "emulate"][..], &blank, &listen].concat());
+    let mut device_lines = BufReader::new(device.stdout.take().unwrap()).lines();
+    let started: Value = serde_json::from_str(&device_lines.next().unwrap().unwrap()).unwrap();
+
+    let address = started["address"].as_str().unwrap();
+    let mut station = plant.spawn("station", &["station", "serve", "--device", address]);
+    let mut scanner = station.stdin.take().unwrap();
+    let mut verdicts = BufReader::new(station.stdout.take().unwrap()).lines();
+    let mut scan = |plate: &str| -> Value {
+        writeln!(scanner, "{plate}\r").unwrap();
+        serde_json::from_str(&verdicts.next().unwrap().unwrap()).unwrap()
+    };
+    let unplanned = scan("3012-999999");
+    assert_eq!((&unplanned["verdict"], &unplanned["code"]), (&json!("red"), &json!("unplanned")));
+    let green = scan("3012-123456");
+    let expected = json!({
+        "verdict": "green",
+        "scan": "3012-123456",
+        "deviceNumber": "3012-123456",
+        "hardwareUid": "0011223344556677",
+    });
+    assert_eq!(green, expected);
+
+    // The scanner stays plugged in; the station ends nevertheless.
+    let id = Pid::from_raw(station.id().try_into().unwrap());
+    kill(id, Signal::SIGTERM).unwrap();
+    assert!(station.wait().unwrap().success());
+    device.kill().unwrap();
+    device.wait().unwrap();
 }
 
 /// All `METHOD PATH` of a document, each checked to say which problems it answers.

@@ -45,6 +45,12 @@ impl Plant {
         self.directory.path().join(name)
     }
 
+    /// Starts `touchmark ARGUMENTS` with the configuration of a role, ready to be spoken to.
+    pub fn spawn(&self, role: &str, arguments: &[&str]) -> Child {
+        let mut command = self.command(role, arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    }
+
     fn set_up_authority(&mut self) {
         let passphrase = self.path("root.passphrase").display().to_string();
         self.run("authority", &["init", "--name", "head-office", "--root-passphrase-file", &passphrase]);

@@ -67,9 +67,10 @@ impl Gateway {
         upstream: Arc<dyn Upstream>,
     ) -> Result<Arc<Self>, OpenError> {
         let vault = Vault::unlock(&desk.store, passphrase).await?;
+        let key_ring = KeyRing::lock(key_ring)?;
         let named = credential::named_slots(&mut desk.store.read().await?).await?;
         Ok(Arc::new(Self {
-            ring: KeyRing::open(key_ring, vault, &named)?,
+            ring: key_ring.open(vault, &named)?,
             upstream,
             devices: DeviceVerifier::new(trust.clone()),
             trust,

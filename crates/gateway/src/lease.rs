@@ -81,26 +81,26 @@ struct Detail<'a> {
 
 impl Wanted {
     async fn lease(self, transaction: &mut Transaction) -> Result<(Pack, SealedSecret, i64), GatewayError> {
-        self.check_attempt(transaction).await?;
+        let is_new = self.check_attempt(transaction).await?;
         let credential = match credential::find(transaction, &self.attempt.number).await? {
             Some(credential) => credential,
             None => return Err(no_credential(transaction, &self.attempt.number).await?),
         };
         self.check_device(transaction, &credential).await?;
-        let expires = self.take(transaction, &credential).await?;
+        let expires = self.take(transaction, &credential, is_new).await?;
         let mut pack = credential.pack.ok_or(StoreError::Corrupt { what: "credential.pack" })?;
         let secret = pack.secret.take().ok_or(StoreError::Corrupt { what: "credential.slot" })?;
         Ok((pack, secret, expires))
     }
 
-    /// An attempt that is known must be asked for as before, and must not have ended.
-    async fn check_attempt(&self, transaction: &mut Transaction) -> Result<(), GatewayError> {
+    /// Whether the attempt is new. One that is known must be asked for as before, and must not have ended.
+    async fn check_attempt(&self, transaction: &mut Transaction) -> Result<bool, GatewayError> {
         match attempt::find(transaction, &self.attempt.id).await? {
-            None => Ok(()),
+            None => Ok(true),
             Some(Attempt { result: Some((_, state)), .. }) => {
                 Err(refused(ProblemCode::IllegalState, format!("this attempt has ended: {state}")))
             }
-            Some(known) if known == self.attempt => Ok(()),
+            Some(known) if known == self.attempt => Ok(false),
             Some(_) => Err(refused(ProblemCode::Conflict, "this attempt was for something else")),
         }
     }
@@ -148,12 +148,13 @@ impl Wanted {
         &self,
         transaction: &mut Transaction,
         credential: &Credential,
+        is_new: bool,
     ) -> Result<i64, GatewayError> {
         let current = credential.lease.as_ref().filter(|_| credential.state == CredentialState::Leased);
         if let Some(lease) = current.filter(|lease| lease.attempt == self.attempt.id) {
             return Ok(lease.expires);
         }
-        if attempt::find(transaction, &self.attempt.id).await?.is_none() {
+        if is_new {
             attempt::insert(transaction, self.now, &self.attempt).await?;
         }
         let lease = credential::Lease {

@@ -74,13 +74,32 @@ struct Slots {
     end: Slot,
 }
 
-impl KeyRing {
-    /// Opens the ring, makes it (mode 0600) where it is missing, and erases all slots that are not in
-    /// `named`, which is what the store's rows name.
+/// A ring that this process has to itself and has not looked into yet.
+pub struct LockedKeyRing {
+    file: File,
+    path: PathBuf,
+}
+
+impl LockedKeyRing {
+    /// Opens the ring, and erases all slots that are not in `named`: what the store's rows name, looked
+    /// up after locking, so that no other process has added any since.
     ///
     /// # Errors
-    /// Another process has it open, or the file cannot be read or written.
-    pub fn open(path: &Path, vault: Vault, named: &BTreeSet<Slot>) -> Result<Self, KeyRingError> {
+    /// The file cannot be read or written.
+    pub fn open(self, vault: Vault, named: &BTreeSet<Slot>) -> Result<KeyRing, KeyRingError> {
+        let Self { file, path } = self;
+        let slots = erase_all_but(&file, named)
+            .map_err(|source| KeyRingError::File { path: path.clone(), source })?;
+        Ok(KeyRing { file: Arc::new(file), path, vault, slots: Mutex::new(slots) })
+    }
+}
+
+impl KeyRing {
+    /// Takes the ring for this process, and makes it (mode 0600) where it is missing.
+    ///
+    /// # Errors
+    /// Another process has it, or the file cannot be made.
+    pub fn lock(path: &Path) -> Result<LockedKeyRing, KeyRingError> {
         let failed = |source| KeyRingError::File { path: path.to_owned(), source };
         let file = OpenOptions::new()
             .read(true)
@@ -95,8 +114,7 @@ impl KeyRing {
             TryLockError::Error(source) => failed(source),
         })?;
         sync_directory(path).map_err(failed)?;
-        let slots = erase_all_but(&file, named).map_err(failed)?;
-        Ok(Self { file: Arc::new(file), path: path.to_owned(), vault, slots: Mutex::new(slots) })
+        Ok(LockedKeyRing { file, path: path.to_owned() })
     }
 
     /// Seals each secret under a new data key of its own, and answers once the keys are durable. The
@@ -248,7 +266,7 @@ mod tests {
 
         async fn open(&self, named: &[Slot]) -> Result<KeyRing, KeyRingError> {
             let vault = Vault::unlock(&self.store, passphrase()).await?;
-            KeyRing::open(&self.path(), vault, &named.iter().copied().collect())
+            KeyRing::lock(&self.path())?.open(vault, &named.iter().copied().collect())
         }
     }
 

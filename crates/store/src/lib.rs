@@ -59,6 +59,6 @@ mod writer;
 
 pub use database::{Snapshot, Store, Transaction};
 pub use error::StoreError;
-pub use key_ring::{KeyRing, KeyRingError, Slot};
+pub use key_ring::{KeyRing, KeyRingError, LockedKeyRing, Slot};
 pub use schema::Schema;
 pub use vault::{Secret, Vault, VaultError, read_unlock_file};

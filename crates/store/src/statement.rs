@@ -10,6 +10,11 @@ use crate::StoreError;
 /// How many rows one statement of `execute_all!` carries.
 pub(crate) const ROWS_PER_STATEMENT: usize = 100;
 
+/// Whether a statement for so many rows comes often enough to be worth keeping prepared.
+pub(crate) fn recurs(rows: usize) -> bool {
+    rows == 1 || rows == ROWS_PER_STATEMENT
+}
+
 macro_rules! on_connection {
     ($snapshot:expr, $connection:ident => $run:expr) => {
         match $snapshot.connection() {
@@ -43,9 +48,7 @@ macro_rules! execute_all {
                     let mut statement = sqlx::QueryBuilder::new($before);
                     statement.push_values(chunk, |mut values, $row| { $(values.push_bind($value);)+ });
                     statement.push($after);
-                    // Only full chunks recur often enough to be worth keeping prepared.
-                    let is_full = chunk.len() == crate::statement::ROWS_PER_STATEMENT;
-                    let query = statement.build().persistent(is_full);
+                    let query = statement.build().persistent(crate::statement::recurs(chunk.len()));
                     query.execute(&mut **connection).await.map(|done| done.rows_affected())
                 })?;
             }
@@ -93,8 +96,7 @@ macro_rules! fetch_all_of {
                     let mut statement = sqlx::QueryBuilder::new($before);
                     statement.push_values(chunk, |mut values, $key| { values.push_bind($value); });
                     statement.push($after);
-                    let is_full = chunk.len() == crate::statement::ROWS_PER_STATEMENT;
-                    let query = statement.build_query_as().persistent(is_full);
+                    let query = statement.build_query_as().persistent(crate::statement::recurs(chunk.len()));
                     query.fetch_all(&mut **connection).await
                 })?;
                 found.extend(rows);

@@ -361,18 +361,18 @@ async fn set_product(arguments: ProductArguments, edge: &Edge) -> anyhow::Result
     let desk = open_desk(&arguments.role.authority()?, edge).await?;
     desk.set_product(product.clone(), &person()).await?;
     let row = product_row(product);
-    edge.output.object(&row, format!("{} is set: {}", row.code, product_cells(&row)[1..].join(", ")));
+    let [code, credential, organization, validity, check_digit] = product_cells(&row);
+    let text =
+        format!("{code} is set: {credential}, {organization}, {validity}, check character {check_digit}");
+    edge.output.object(&row, text);
     Ok(())
 }
 
 async fn list_products(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
     let products = open_desk(config, edge).await?.products().await?;
     let rows: Vec<ProductRow> = products.into_iter().map(product_row).collect();
-    edge.output.rows(
-        &["product", "credential", "maker", "validity", "check character"],
-        &rows,
-        product_cells,
-    );
+    let headings = ["product", "credential", "maker", "validity", "check character"];
+    edge.output.rows(&headings, &rows, |row| product_cells(row).to_vec());
     Ok(())
 }
 
@@ -437,14 +437,14 @@ fn product_row(product: Product) -> ProductRow {
     }
 }
 
-fn product_cells(row: &ProductRow) -> Vec<String> {
+fn product_cells(row: &ProductRow) -> [String; 5] {
     let validity = row.validity_days.map_or("does not expire".to_owned(), |days| format!("{days} days"));
-    vec![
+    [
         row.code.to_string(),
         if row.takes_certificate { "certificate" } else { "no credential" }.to_owned(),
         row.organization.clone().unwrap_or_else(|| "no maker named".to_owned()),
         validity,
-        format!("check character {}", row.check_digit),
+        row.check_digit.to_owned(),
     ]
 }
 

@@ -6,42 +6,42 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use axum::body::Body;
+use axum::extract::FromRequest;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use identity::HardwareUid;
-use identity::line::{Pack, Transmission, WriteResult};
-use message::bytes::Bytes as Base64;
+use identity::line::{Pack, Refusal, Transmission};
+use identity::{DeviceNumber, HardwareUid};
+use message::bytes::Bytes;
 use message::device::{
     CertificateReceptionResponse, DeviceIdentification, DeviceIdentificationRequest, DeviceWriteResult,
     DeviceWriteResultResponse, PackTransmission,
 };
 use message::problem::{Problem, ProblemCode};
 use message::result::Proof;
-use message::soap::{self, DOCUMENT_BYTES_MAX, Envelope, Fault, Operation};
+use message::soap::Operation;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
-use transport::soap::{SoapCallError, call};
-use zeroize::Zeroizing;
+use transport::soap::{SoapAnswer, SoapCallError, SoapFault, SoapRequest, call};
 
 use super::line::lock;
 use super::{EmulatedDevice, Silence};
 
-/// How long a request may take from the first byte to the last of the answer.
+/// How long a request may take from its first byte to the last of the answer.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long the head of a request may take.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
-/// How long the station may take to answer a write result.
-const RESULT_TIME_MAX: Duration = Duration::from_secs(10);
-/// How often a write result is offered to the station.
+/// How long the station may take to answer a write result: it has to file it first.
+const RESULT_TIME_MAX: Duration = Duration::from_secs(60);
+/// How often a write result is offered to a station that does not answer.
 const RESULT_ATTEMPTS_MAX: u32 = 3;
 /// How long the device waits before it offers the result again.
 const RESULT_RETRY: Duration = Duration::from_secs(1);
-
-const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/xml; charset=utf-8");
 
 type SharedDevice = Arc<Mutex<EmulatedDevice>>;
 
@@ -63,12 +63,9 @@ pub async fn serve_http(device: SharedDevice, listener: TcpListener) -> io::Resu
 }
 
 async fn serve_request(device: &SharedDevice, stream: TcpStream) -> hyper::Result<()> {
-    let service = service_fn(|request| {
-        let device = Arc::clone(device);
-        async move { answer(&device, request).await }
-    });
+    let service = service_fn(|request| answer(device, request));
     // One request a connection: a device has no memory to keep many open.
-    hyper::server::conn::http1::Builder::new()
+    http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX)
         .keep_alive(false)
@@ -77,32 +74,31 @@ async fn serve_request(device: &SharedDevice, stream: TcpStream) -> hyper::Resul
 }
 
 /// The answer, or silence: then the connection ends without one.
-async fn answer(device: &SharedDevice, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Silence> {
+async fn answer(device: &SharedDevice, request: Request<Incoming>) -> Result<Response, Silence> {
     if request.uri().path() != "/soap" {
-        return Ok(empty(StatusCode::NOT_FOUND));
+        return Ok(StatusCode::NOT_FOUND.into_response());
     }
     if request.method() != Method::POST {
-        return Ok(empty(StatusCode::METHOD_NOT_ALLOWED));
+        return Ok(StatusCode::METHOD_NOT_ALLOWED.into_response());
     }
-    let Ok(body) = Limited::new(request.into_body(), DOCUMENT_BYTES_MAX).collect().await else {
-        return Ok(empty(StatusCode::PAYLOAD_TOO_LARGE));
+    let answered = match SoapRequest::from_request(request.map(Body::new), &()).await {
+        Ok(request) => operate(device, &request),
+        Err(fault) => Err(Failure::Fault(fault)),
     };
-    let document = Zeroizing::new(body.to_bytes().to_vec());
-    match operate(device, &document) {
-        Ok(document) => Ok(envelope(StatusCode::OK, document.to_string())),
+    match answered {
+        Ok(response) => Ok(response),
+        Err(Failure::Fault(fault)) => Ok(fault.into_response()),
         Err(Failure::Silence(silence)) => Err(silence),
-        // SOAP 1.1 clause 6.2: every fault travels with status 500.
-        Err(Failure::Fault(fault)) => Ok(envelope(StatusCode::INTERNAL_SERVER_ERROR, fault.document())),
     }
 }
 
 enum Failure {
+    Fault(SoapFault),
     Silence(Silence),
-    Fault(Fault),
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
+impl From<SoapFault> for Failure {
+    fn from(fault: SoapFault) -> Self {
         Self::Fault(fault)
     }
 }
@@ -113,38 +109,41 @@ impl From<Silence> for Failure {
     }
 }
 
-fn operate(device: &SharedDevice, document: &[u8]) -> Result<Zeroizing<String>, Failure> {
-    let envelope = Envelope::parse(document)?;
-    match envelope.operation()? {
+fn operate(device: &SharedDevice, request: &SoapRequest) -> Result<Response, Failure> {
+    match request.operation() {
         Operation::DeviceIdentificationRequest => {
-            let DeviceIdentificationRequest = envelope.message()?;
-            identify(device)
+            let DeviceIdentificationRequest = request.message()?;
+            Ok(SoapAnswer(identify(device)?).into_response())
         }
-        Operation::CertificateTransmission => receive(device, envelope.message()?),
-        other => Err(refused(format!("a device does not answer {}", other.as_str()))),
+        Operation::CertificateTransmission => {
+            Ok(SoapAnswer(receive(device, request.message()?)?).into_response())
+        }
+        other => Err(SoapFault::not_served(other).into()),
     }
 }
 
-fn identify(device: &SharedDevice) -> Result<Zeroizing<String>, Failure> {
+fn identify(device: &SharedDevice) -> Result<DeviceIdentification, Failure> {
     let identity = lock(device).identify()?.map_err(|refusal| {
         let detail = format!("the device cannot say what it holds: {refusal}");
-        Fault::from(Problem::new(ProblemCode::Internal, detail))
+        SoapFault::from(Problem::new(ProblemCode::Internal, detail))
     })?;
-    Ok(soap::document(&DeviceIdentification {
+    Ok(DeviceIdentification {
         session: identity.session,
         product: identity.product,
         hardware_uid: identity.hardware_uid,
         holding: identity.holding,
         confirmed: identity.confirmed,
-    }))
+    })
 }
 
-/// Stores the pack, and has the write result delivered once the answer is on its way.
-fn receive(device: &SharedDevice, order: PackTransmission) -> Result<Zeroizing<String>, Failure> {
+/// Stores the pack, and has the write result delivered while the answer is on its way.
+fn receive(device: &SharedDevice, order: PackTransmission) -> Result<CertificateReceptionResponse, Failure> {
     let challenge: [u8; 32] =
-        order.challenge.0.as_slice().try_into().map_err(|_| refused("a challenge has 32 bytes"))?;
-    if !order.result_address.starts_with("http://") {
-        return Err(refused("the result address does not begin with http://"));
+        order.challenge.0.as_slice().try_into().map_err(|_| malformed("a challenge has 32 bytes"))?;
+    let address: Uri =
+        order.result_address.parse().map_err(|_| malformed("the result address is not a URL"))?;
+    if address.scheme_str() != Some("http") {
+        return Err(malformed("the result address does not begin with http://"));
     }
     let outcome = lock(device).receive(&Transmission {
         session: order.session,
@@ -157,26 +156,27 @@ fn receive(device: &SharedDevice, order: PackTransmission) -> Result<Zeroizing<S
         },
     })?;
     if outcome.is_ok() {
-        let device = Arc::clone(device);
-        tokio::spawn(async move {
-            let number = order.device_number.clone();
-            if let Err(error) = deliver_result(&device, &order, challenge).await {
-                tracing::warn!(%number, error = &error as &dyn std::error::Error, "write result not delivered");
-            }
-        });
+        tokio::spawn(deliver(Arc::clone(device), order, challenge));
     }
-    Ok(soap::document(&CertificateReceptionResponse { outcome }))
+    Ok(CertificateReceptionResponse { outcome })
 }
 
-/// Why the station did not take a write result.
+async fn deliver(device: SharedDevice, order: PackTransmission, challenge: [u8; 32]) {
+    if let Err(error) = deliver_result(&device, &order, challenge).await {
+        let number = order.device_number;
+        tracing::warn!(%number, error = &error as &dyn std::error::Error, "write result not delivered");
+    }
+}
+
+/// Why the station did not take a write result, or the device not the station's answer.
 #[derive(Debug, thiserror::Error)]
 enum DeliveryError {
     #[error("the station does not take the write result")]
-    Station(#[from] SoapCallError),
+    NotTaken(#[source] SoapCallError),
     #[error("the station answers about {0}")]
-    OtherNumber(identity::DeviceNumber),
-    #[error("the device refuses to be confirmed: {0}")]
-    Device(identity::line::Refusal),
+    OtherNumber(DeviceNumber),
+    #[error("the device does not let itself be confirmed")]
+    NotConfirmed(#[source] Refusal),
     #[error(transparent)]
     Silence(#[from] Silence),
 }
@@ -186,16 +186,7 @@ async fn deliver_result(
     order: &PackTransmission,
     challenge: [u8; 32],
 ) -> Result<(), DeliveryError> {
-    let result = {
-        let mut device = lock(device);
-        let hardware_uid = device.hardware_uid();
-        let outcome = device.write_result(order.session, &challenge)?;
-        DeviceWriteResult {
-            session: order.session,
-            device_number: order.device_number.clone(),
-            outcome: outcome.map(|result| proof(result, hardware_uid, challenge)),
-        }
-    };
+    let result = write_result(&mut lock(device), order, challenge)?;
     let mut attempt = 1;
     let response: DeviceWriteResultResponse = loop {
         match call(&order.result_address, &result, RESULT_TIME_MAX).await {
@@ -203,37 +194,30 @@ async fn deliver_result(
                 attempt += 1;
                 sleep(RESULT_RETRY).await;
             }
-            outcome => break outcome?,
+            answered => break answered.map_err(DeliveryError::NotTaken)?,
         }
     };
     if response.device_number != order.device_number {
         return Err(DeliveryError::OtherNumber(response.device_number));
     }
-    lock(device).confirm(order.session)?.map_err(DeliveryError::Device)
+    lock(device).confirm(order.session)?.map_err(DeliveryError::NotConfirmed)
 }
 
-fn proof(result: WriteResult, hardware_uid: HardwareUid, challenge: [u8; 32]) -> Proof {
-    Proof {
+fn write_result(
+    device: &mut EmulatedDevice,
+    order: &PackTransmission,
+    challenge: [u8; 32],
+) -> Result<DeviceWriteResult, Silence> {
+    let hardware_uid: HardwareUid = device.hardware_uid();
+    let outcome = device.write_result(order.session, &challenge)?.map(|result| Proof {
         hardware_uid,
-        challenge: Base64(challenge.to_vec()),
-        pack_digest: Base64(result.pack_digest.to_vec()),
-        signature: Base64(result.signature.to_vec()),
-    }
+        challenge: Bytes(challenge.to_vec()),
+        pack_digest: Bytes(result.pack_digest.to_vec()),
+        signature: Bytes(result.signature.to_vec()),
+    });
+    Ok(DeviceWriteResult { session: order.session, device_number: order.device_number.clone(), outcome })
 }
 
-fn refused(detail: impl Into<String>) -> Failure {
-    Failure::Fault(Problem::new(ProblemCode::MalformedRequest, detail).into())
-}
-
-fn envelope(status: StatusCode, document: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(document)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, MEDIA_TYPE);
-    response
-}
-
-fn empty(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    response
+fn malformed(detail: &str) -> Failure {
+    SoapFault::from(Problem::new(ProblemCode::MalformedRequest, detail)).into()
 }

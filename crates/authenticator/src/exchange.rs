@@ -67,7 +67,7 @@ impl Authenticator {
         let channel = ChannelBinding::new(origin.channel_binding.0);
         match self.check(&answer, spent, apparatus, &channel)? {
             Some((authenticated, device_number)) => {
-                tracing::info!(apparatus_id = %id, %device_number, "authenticated");
+                tracing::debug!(apparatus_id = %id, %device_number, "authenticated");
                 self.vouch(&authenticated, device_number, Member::service(request.service)).await
             }
             None => Err(self.refuse(id, origin.address.ip(), received).await),

@@ -9,6 +9,7 @@ use auth::PassPhrase;
 use identity::{ApparatusId, Clock, DeviceNumber};
 use message::registration::{Event, Registration, Registrations};
 use serde::Serialize;
+use store::audit::Actor;
 use store::authenticator::apparatus::{self, Apparatus, Counts, Registered};
 use store::authenticator::feed::{self, Position, Refused};
 use store::authenticator::nonce;
@@ -51,8 +52,8 @@ impl Register {
     ///
     /// # Errors
     /// The store fails.
-    pub async fn revoke(&self, id: ApparatusId, reason: &str, actor: &str) -> Result<i64, StoreError> {
-        let (now, reason, actor) = (self.clock.epoch_seconds(), reason.to_owned(), actor.to_owned());
+    pub async fn revoke(&self, id: ApparatusId, reason: &str, actor: &Actor) -> Result<i64, StoreError> {
+        let (now, reason, actor) = (self.clock.epoch_seconds(), reason.to_owned(), actor.clone());
         self.store
             .write(move |transaction| {
                 Box::pin(async move {
@@ -62,7 +63,7 @@ impl Register {
                         outcome: "revoked",
                         reason: Some(&reason),
                     };
-                    audit::append(transaction, now, &actor, "apparatus.revoke", &body).await?;
+                    audit::append(transaction, now, actor.as_str(), "apparatus.revoke", &body).await?;
                     apparatus::revoke(transaction, id, &reason, now).await
                 })
             })
@@ -122,7 +123,7 @@ impl Authenticator {
     pub async fn take(&self, registrations: Registrations) -> Result<(), AuthenticatorError> {
         let records: Vec<Record> =
             registrations.records.iter().map(|record| self.sealed(record)).collect::<Result<_, _>>()?;
-        let (now, authority) = (self.now(), "authority");
+        let (now, actor) = (self.now(), Actor::member(&self.member));
         self.store
             .write(move |transaction| {
                 Box::pin(async move {
@@ -139,7 +140,8 @@ impl Authenticator {
                         stored = record.sequence;
                     }
                     if !entries.is_empty() {
-                        audit::append(transaction, now, authority, "apparatus.register", &entries).await?;
+                        audit::append(transaction, now, actor.as_str(), "apparatus.register", &entries)
+                            .await?;
                     }
                     Ok(feed::advance(transaction, stored, now).await?)
                 })

@@ -19,6 +19,7 @@ use message::authenticate::{
 };
 use message::problem::{Problem, ProblemCode};
 use serde::Deserialize;
+use store::audit::Actor;
 use transport::{Json, Origin, Peer, Refused, Service};
 use utoipa::{OpenApi, ToSchema};
 
@@ -141,7 +142,8 @@ async fn revoke(
     Authority(authority): Authority,
     Json(request): Json<RevocationRequest>,
 ) -> Result<Json<Revocation>, Refused> {
-    let revoked = here.register().revoke(request.apparatus_id, &request.reason, &authority.to_string()).await;
+    let revoked =
+        here.register().revoke(request.apparatus_id, &request.reason, &Actor::member(&authority)).await;
     revoked.map(|since| Json(Revocation { since })).map_err(|error| refused(error.into()))
 }
 

@@ -11,6 +11,7 @@ use identity::{ApparatusId, Clock, Member};
 use message::authenticate::{self, ChallengeRequest, ProofAnswer, ProofRequest};
 use message::bytes::Bytes;
 use message::problem::{Problem, ProblemCode};
+use store::audit::Actor;
 use store::testing::{TestDatabase, on_both};
 use transport::{CallError, Channel, Origin};
 
@@ -81,7 +82,7 @@ async fn unknown_revoked_wrong_and_spent_are_refused_in_the_same_words() {
     let plant = Plant::new();
     let here = plant.authenticator(&database.url, hasty()).await;
     register(&here, 2).await;
-    here.register().revoke(ApparatusId::new([2; 16]), "stolen", "tester").await.unwrap();
+    here.register().revoke(ApparatusId::new([2; 16]), "stolen", &Actor::person("tester")).await.unwrap();
     let address = plant.host(AUTHENTICATOR, Arc::clone(&here).router()).await;
     let mut channel = plant.channel(AUTHENTICATOR, address).await;
 

@@ -18,6 +18,7 @@ use message::join::{JoinRequest, JoinToken, Membership};
 use message::problem::ProblemCode;
 use pki::SigningRequest;
 use serde::{Deserialize, Serialize};
+use store::audit::Actor;
 use store::testing::TestDatabase;
 use transport::{CallError, Channel};
 
@@ -140,6 +141,6 @@ async fn the_example_takes_devices_by_token() {
     let refused = authenticate(&mut channel, &clone, &server, "supplies".parse().unwrap(), &TestRandom).await;
     assert!(refused.is_err());
 
-    here.register().revoke(ApparatusId::new([1; 16]), "scrapped", "tester").await.unwrap();
+    here.register().revoke(ApparatusId::new([1; 16]), "scrapped", &Actor::person("tester")).await.unwrap();
     assert_eq!(order(&plant, &asking, Some(&good)).await, Err(ProblemCode::NotAuthenticated));
 }

@@ -13,6 +13,7 @@ use message::authenticate::{Introspection, JwkSet, Revocation, RevocationRequest
 use message::bytes::SecretBytes;
 use message::problem::ProblemCode;
 use message::registration::{Event, Registration, RegistrationQuery, Registrations};
+use store::audit::Actor;
 use store::testing::{TestDatabase, on_both};
 use transport::{CallError, Client};
 
@@ -265,7 +266,7 @@ async fn no_pass_phrase_lies_in_the_store_and_a_revoked_one_not_even_sealed() {
     let plant = Plant::new();
     let here = plant.authenticator(&database.url, hasty()).await;
     register(&here, 3).await;
-    here.register().revoke(ApparatusId::new([2; 16]), "scrapped", "tester").await.unwrap();
+    here.register().revoke(ApparatusId::new([2; 16]), "scrapped", &Actor::person("tester")).await.unwrap();
     let mut files = 0;
     for entry in std::fs::read_dir(database.directory.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();

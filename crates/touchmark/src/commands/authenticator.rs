@@ -11,6 +11,7 @@ use store::{Schema, Store, Vault, VaultError, read_unlock_file};
 use transport::Limits;
 
 use super::Edge;
+use super::gateway::person;
 use super::role_arguments::RoleArguments;
 use crate::config::AuthenticatorConfig;
 use crate::failure::Failure;
@@ -169,7 +170,7 @@ async fn revoke(arguments: &RevokeArguments, edge: &Edge) -> anyhow::Result<()> 
     let id = arguments.apparatus_id;
     let register = register(&arguments.role.authenticator()?, edge).await?;
     let was_registered = register.holds(id).await?;
-    let since = register.revoke(id, &arguments.reason, "person:command line").await?;
+    let since = register.revoke(id, &arguments.reason, &person()).await?;
     let text = if was_registered {
         format!("{id} is revoked; its tokens are no longer good for services that ask")
     } else {

@@ -11,6 +11,7 @@ pub mod failure;
 pub mod ledger;
 pub mod member_files;
 pub mod output;
+pub mod pem_files;
 pub mod plant;
 pub mod serving;
 pub mod surroundings;

@@ -4,29 +4,27 @@
 //! root.pem       the root certificate
 //! plant.pem      the CA that signs members
 //! issuing.pem    the CAs that sign devices
-//! member.pem     the own certificate
-//! member-key.pem the own key, mode 0600
+//! member.pem     the own certificate and its key, mode 0600; in one file, so that both are replaced at once
 //! host.toml      the host that was joined: its address and who it is (an authority has none)
 //! ```
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use cert::tls::{Credential, HostTrust};
 use cert::{Certificate, Trust};
-use der::pem::{self, LineEnding};
 use identity::{Clock, Member};
 use message::bytes::SecretBytes;
 use message::join::{JoinToken, Membership};
 use serde::{Deserialize, Serialize};
 use transport::Client;
-use zeroize::{Zeroize, Zeroizing};
 
 use crate::durable::{Privacy, replace_file};
 use crate::failure::Failure;
+use crate::pem_files::{self, CERTIFICATE, PRIVATE_KEY};
 
 /// A member's files, read and found to belong together.
 pub struct MemberFiles {
@@ -56,10 +54,8 @@ pub const ROOT: &str = "root.pem";
 pub const PLANT: &str = "plant.pem";
 /// The file of the issuing CAs' certificates.
 pub const ISSUING: &str = "issuing.pem";
-/// The file of the member's own certificate.
+/// The file of the member's own certificate and key.
 pub const MEMBER: &str = "member.pem";
-/// The file of the member's own key.
-pub const MEMBER_KEY: &str = "member-key.pem";
 /// The file that names the host that was joined.
 pub const HOST: &str = "host.toml";
 
@@ -72,31 +68,36 @@ pub async fn join(directory: &Path, token: &str, clock: Arc<dyn Clock>) -> anyho
     }
     let token: JoinToken =
         token.parse().map_err(|error| Failure::usage("this token cannot be read").because(error))?;
+    // Before the token is used up.
+    make_private(directory)?;
     let joined = transport::join(&token, clock).await.map_err(|error| {
         Failure::new(format!("{} did not become a member", token.member))
             .because(error)
             .advise("see that the host serves at that address, and ask there for a new token with `invite`")
     })?;
-    make_private(directory)?;
     let host = Host { url: token.url, member: token.host };
     let text = toml::to_string(&host).context("cannot write down the host")?;
-    write(&directory.join(HOST), Privacy::Public, text.as_bytes())?;
+    let path = directory.join(HOST);
+    replace_file(&path, Privacy::Public, text.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     save(directory, &joined.membership, &joined.key)?;
     Ok(token.member)
 }
 
-/// Writes a membership and its key. The member's own certificate comes last, so that a directory with
-/// it is complete.
+/// Writes a membership and its key. The member's own file comes last, so that a directory with it is
+/// complete.
 pub fn save(directory: &Path, membership: &Membership, key: &SecretBytes) -> anyhow::Result<()> {
     make_private(directory)?;
-    let certificates =
-        |name, list: &[&[u8]]| write_pem(&directory.join(name), CERTIFICATE, list, Privacy::Public);
+    let certificates = |name: &str, list: &[&[u8]]| {
+        let blocks: Vec<(&str, &[u8])> = list.iter().map(|der| (CERTIFICATE, *der)).collect();
+        pem_files::write(&directory.join(name), &blocks, Privacy::Public)
+    };
     certificates(ROOT, &[&membership.root_certificate.0])?;
     certificates(PLANT, &[&membership.plant_certificate.0])?;
     let issuing: Vec<&[u8]> = membership.issuing_certificates.iter().map(|der| der.0.as_slice()).collect();
     certificates(ISSUING, &issuing)?;
-    write_pem(&directory.join(MEMBER_KEY), PRIVATE_KEY, &[key.expose()], Privacy::Owner)?;
-    certificates(MEMBER, &[&membership.member_certificate.0])
+    let own = [(CERTIFICATE, membership.member_certificate.0.as_slice()), (PRIVATE_KEY, key.expose())];
+    pem_files::write(&directory.join(MEMBER), &own, Privacy::Owner)
 }
 
 /// Reads a member's files. Whether the certificate is valid now is not looked at.
@@ -107,13 +108,15 @@ pub fn load(directory: &Path) -> anyhow::Result<MemberFiles> {
             .into());
     }
     let path = |name| directory.join(name);
-    let one = |name| only(path(name), CERTIFICATE);
-    let issuing = read(&path(ISSUING), CERTIFICATE)?;
-    let trust = Trust::new(&one(ROOT)?, &one(PLANT)?, &issuing)
+    let one = |name, label| pem_files::read_one(&path(name), label);
+    let issuing = pem_files::read(&path(ISSUING), CERTIFICATE)?;
+    let issuing: Vec<&[u8]> = issuing.iter().map(|der| der.as_slice()).collect();
+    let trust = Trust::new(&one(ROOT, CERTIFICATE)?, &one(PLANT, CERTIFICATE)?, &issuing)
         .with_context(|| format!("the CA certificates in {} do not belong together", directory.display()))?;
-    let certificate = Certificate::parse(&one(MEMBER)?).with_context(|| format!("cannot read {MEMBER}"))?;
+    let certificate = Certificate::parse(&one(MEMBER, CERTIFICATE)?)
+        .with_context(|| format!("cannot read the certificate in {MEMBER}"))?;
     let member = certificate.member().with_context(|| format!("{MEMBER} states no member"))?;
-    let key = Zeroizing::new(only(path(MEMBER_KEY), PRIVATE_KEY)?);
+    let key = one(MEMBER, PRIVATE_KEY)?;
     let credential = Credential::member(&trust, certificate.der().to_vec(), key);
     Ok(MemberFiles { trust, credential, member, certificate })
 }
@@ -138,48 +141,8 @@ pub fn load_host(directory: &Path) -> anyhow::Result<Host> {
     toml::from_str(&text).with_context(|| format!("{} does not name a host", path.display()))
 }
 
-const CERTIFICATE: &str = "CERTIFICATE";
-const PRIVATE_KEY: &str = "PRIVATE KEY";
-
 /// Makes the data directory where it is missing, for its owner only.
 fn make_private(directory: &Path) -> anyhow::Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.with_context(|| format!("cannot make {}", directory.display()))
-}
-
-fn write_pem(path: &Path, label: &str, blocks: &[&[u8]], privacy: Privacy) -> anyhow::Result<()> {
-    let mut text = Zeroizing::new(String::new());
-    for block in blocks {
-        let mut encoded = pem::encode_string(label, LineEnding::LF, block)
-            .with_context(|| format!("cannot encode {}", path.display()))?;
-        text.push_str(&encoded);
-        encoded.zeroize();
-    }
-    write(path, privacy, text.as_bytes())
-}
-
-fn write(path: &Path, privacy: Privacy, content: &[u8]) -> anyhow::Result<()> {
-    replace_file(path, privacy, content).with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn read(path: &Path, label: &str) -> anyhow::Result<Vec<Vec<u8>>> {
-    let text = fs::read_to_string(path).map(Zeroizing::new);
-    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-    let end = format!("-----END {label}-----");
-    text.split_inclusive(end.as_str())
-        .map(str::trim)
-        .filter(|block| !block.is_empty())
-        .map(|block| match pem::decode_vec(block.as_bytes()) {
-            Ok((found, der)) if found == label => Ok(der),
-            _ => Err(Failure::new(format!("{} is not PEM of the kind {label}", path.display())).into()),
-        })
-        .collect()
-}
-
-fn only(path: PathBuf, label: &str) -> anyhow::Result<Vec<u8>> {
-    let mut blocks = read(&path, label)?.into_iter();
-    match (blocks.next(), blocks.next()) {
-        (Some(block), None) => Ok(block),
-        _ => Err(Failure::new(format!("{} does not hold exactly one {label}", path.display())).into()),
-    }
 }

@@ -6,15 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use cert::Fingerprint;
-use der::pem::{self, LineEnding};
 use identity::{DeviceNumber, HardwareUid, ProductCode};
 use serde::Serialize;
-use zeroize::{Zeroize, Zeroizing};
 
 use super::Edge;
-use crate::durable::{Privacy, replace_file};
+use crate::durable::Privacy;
 use crate::emulator::{EmulatedDevice, Port, PortAddress};
 use crate::failure::Failure;
+use crate::pem_files::{self, CERTIFICATE, PRIVATE_KEY};
 use crate::serving::told_to_stop;
 
 /// What to do with a device.
@@ -142,21 +141,19 @@ fn export(arguments: &ExportArguments, edge: &Edge) -> anyhow::Result<()> {
         })?;
     let directory = &arguments.out;
     fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    let write = |name: &str, privacy, label, blocks: &[&[u8]]| {
-        let path = directory.join(name);
-        let text = pem_text(label, blocks).with_context(|| format!("cannot encode {name}"))?;
-        replace_file(&path, privacy, text.as_bytes())
-            .with_context(|| format!("cannot write {}", path.display()))
-    };
-    let chain = [pack.client_certificate.as_slice(), &pack.issuing_certificate];
-    write("root.pem", Privacy::Public, "CERTIFICATE", &[&pack.root_certificate])?;
-    write("client.pem", Privacy::Public, "CERTIFICATE", &chain)?;
-    write("key.pem", Privacy::Owner, "PRIVATE KEY", &[&pack.secret_key])?;
+    let path = |name: &str| directory.join(name);
+    let chain = [
+        (CERTIFICATE, pack.client_certificate.as_slice()),
+        (CERTIFICATE, pack.issuing_certificate.as_slice()),
+    ];
+    pem_files::write(&path("root.pem"), &[(CERTIFICATE, &pack.root_certificate)], Privacy::Public)?;
+    pem_files::write(&path("client.pem"), &chain, Privacy::Public)?;
+    pem_files::write(&path("key.pem"), &[(PRIVATE_KEY, &pack.secret_key)], Privacy::Owner)?;
     let exported = Exported {
         device_number: pack.device_number,
-        root: directory.join("root.pem"),
-        client: directory.join("client.pem"),
-        key: directory.join("key.pem"),
+        root: path("root.pem"),
+        client: path("client.pem"),
+        key: path("key.pem"),
     };
     let text = format!("the pack of {} is in {}", exported.device_number, directory.display());
     edge.output.object(&exported, text);
@@ -171,16 +168,6 @@ struct Exported {
     root: PathBuf,
     client: PathBuf,
     key: PathBuf,
-}
-
-fn pem_text(label: &str, blocks: &[&[u8]]) -> Result<Zeroizing<String>, pem::Error> {
-    let mut text = Zeroizing::new(String::new());
-    for block in blocks {
-        let mut encoded = pem::encode_string(label, LineEnding::LF, block)?;
-        text.push_str(&encoded);
-        encoded.zeroize();
-    }
-    Ok(text)
 }
 
 fn show(arguments: &ShowArguments, edge: &Edge) -> anyhow::Result<()> {

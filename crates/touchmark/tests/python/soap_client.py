@@ -38,7 +38,7 @@ def client(url, directory):
     session.mount("https://", MemberAdapter())
     chain = directory / "chain.pem"
     chain.write_text((directory / "member.pem").read_text() + (directory / "plant.pem").read_text())
-    session.cert = (str(chain), str(directory / "member-key.pem"))
+    session.cert = str(chain)
     session.verify = str(directory / "root.pem")
     transport = zeep.transports.Transport(session=session, timeout=10, operation_timeout=10)
     return zeep.Client(f"{url}/soap?wsdl", transport=transport)

@@ -16,7 +16,7 @@ use transport::CallError;
 
 use super::{Finding, Patient};
 use crate::commands::Edge;
-use crate::member_files::{self, MEMBER_KEY, MemberFiles, load_host};
+use crate::member_files::{self, MEMBER, MemberFiles, load_host};
 
 /// All examinations of a role, in the order in which one failing explains the next.
 pub async fn examine(patient: &Patient, edge: &Edge) -> Vec<Finding> {
@@ -65,7 +65,7 @@ fn data_directory(data: &Path) -> Finding {
 }
 
 /// Files that hold a secret, or the books; whichever a role has.
-const SECRET_FILES: [&str; 5] = [MEMBER_KEY, "root-key.pem", "keys", "store.sqlite", "store.sqlite-wal"];
+const SECRET_FILES: [&str; 5] = [MEMBER, "root-key.pem", "keys", "store.sqlite", "store.sqlite-wal"];
 
 fn secret_files(data: &Path) -> Finding {
     const CHECK: &str = "file modes";

@@ -1,7 +1,5 @@
-//! Every role as a process of its own, from a shell, as the README shows: an authority, a gateway, a
-//! station, emulated devices, on loopback ports and in a temporary directory.
-
-#![allow(clippy::unwrap_used)]
+//! A head office and a factory: authority, gateway, station and emulated devices as processes of their
+//! own, on loopback ports, set up by the commands that people use.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -25,93 +23,19 @@ use transport::{CallError, Client};
 use zeroize::Zeroizing;
 
 /// Far more than anything here takes, so that only what never comes fails.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-#[test]
-fn a_device_is_made_by_roles_that_are_processes() {
-    let site = Site::new();
-    let authority = site.set_up_authority();
-    let gateway = site.set_up_gateway();
-    site.set_up_station();
-    site.fill_stock();
-
-    // Over the framed line protocol.
-    let first = site.device("3012", "00000001", "tcp:127.0.0.1:0");
-    let green = site.json(&["station", "write", "--scan", "3012-123456", "--device", &first.address]);
-    assert_eq!(green["verdict"], "green", "{green}");
-    assert_eq!(green["deviceNumber"], "3012-123456");
-    // Over SOAP.
-    let second = site.device("3012", "00000002", "http://127.0.0.1:0/soap");
-    let green = site.json(&["station", "write", "--scan", "3012-123457", "--device", &second.address]);
-    assert_eq!(green["verdict"], "green", "{green}");
-
-    // The same plate once more, on another device; a plate of nobody's plan; another product's plate.
-    let third = site.device("3012", "00000003", "tcp:127.0.0.1:0");
-    for (plate, code) in
-        [("3012-123456", "second-device"), ("3012-999999", "unplanned"), ("A123-654321", "wrong-product")]
-    {
-        let refused = site.run(&["station", "write", "--scan", plate, "--device", &third.address]);
-        assert_eq!(refused.status.code(), Some(1), "{plate}");
-        assert_eq!(lines(&refused)[0]["code"], code, "{plate}");
-    }
-
-    // What the devices hold proves them to the authority, once it has heard of them.
-    for (device, number) in [(&first, "3012-123456"), (&second, "3012-123457")] {
-        let held = site.json(&["device", "show", "--flash", device.flash()]);
-        assert_eq!(
-            (&held["holding"], &held["confirmed"]),
-            (&Value::from(number), &Value::from(true)),
-            "{held}"
-        );
-        site.wait_until(number, || {
-            site.standing_of(device).is_some_and(|standing| standing["deviceNumber"] == number)
-        });
-    }
-    assert_eq!(site.json(&["gateway", "status"])["outbox"], 0);
-
-    for role in ["authority", "gateway", "station"] {
-        let doctor = site.run(&["doctor", "--config", &site.file(&format!("{role}.toml"))]);
-        assert!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stdout));
-    }
-    for process in [first.process, second.process, third.process, gateway, authority] {
-        assert!(process.stop().success());
-    }
-    site.assert_books_are_whole();
-}
-
-#[test]
-fn roles_that_were_killed_go_on_where_they_were() {
-    let site = Site::new();
-    let authority = site.set_up_authority();
-    let gateway = site.set_up_gateway();
-    site.set_up_station();
-    site.fill_stock();
-    drop(authority);
-    let device = site.device("3012", "00000001", "tcp:127.0.0.1:0");
-    let write = ["station", "write", "--scan", "3012-123456", "--device", &device.address];
-    let green = site.json(&write);
-    assert_eq!(green["verdict"], "green", "without the authority: {green}");
-    drop(gateway);
-    let red = site.run(&write);
-    assert_eq!(red.status.code(), Some(1), "without the gateway");
-
-    let _authority = site.serve("authority");
-    let _gateway = site.serve("gateway");
-    site.wait_until("the result to arrive", || site.standing_of(&device).is_some());
-    assert_eq!(site.json(&["gateway", "status"])["outbox"], 0);
-    site.assert_books_are_whole();
-}
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A head office and a factory, in a temporary directory.
-struct Site {
+pub struct Site {
     directory: TempDir,
     authority_port: u16,
+    gateway_port: u16,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let site = Self { directory, authority_port: free_port() };
+        let site = Self { directory, authority_port: free_port(), gateway_port: free_port() };
         for name in ["authority.unlock", "gateway.unlock", "root.passphrase"] {
             fs::write(site.path(name), format!("a passphrase of its own for {name}")).unwrap();
             private(&site.path(name));
@@ -125,7 +49,7 @@ impl Site {
         fs::write(site.path("authority.toml"), role("authority", site.authority_port)).unwrap();
         fs::write(
             site.path("gateway.toml"),
-            format!("{}time_zone = \"UTC\"\n", role("gateway", free_port())),
+            format!("{}time_zone = \"UTC\"\nyield_margin_percent = 0\n", role("gateway", site.gateway_port)),
         )
         .unwrap();
         fs::write(site.path("station.toml"), format!("data = \"{}\"\n", site.file("station"))).unwrap();
@@ -133,7 +57,7 @@ impl Site {
         site
     }
 
-    fn set_up_authority(&self) -> Process {
+    pub fn set_up_authority(&self) -> Process {
         let passphrase = self.file("root.passphrase");
         self.json(&["authority", "init", "--name", "head-office", "--root-passphrase-file", &passphrase]);
         self.json(&["authority", "product", "set", "3012", "--organization", "Example"]);
@@ -144,48 +68,70 @@ impl Site {
             "osaka",
             "3012",
             "--quota",
-            "100",
+            "3000",
             "--first",
             "123456",
             "--last",
-            "123999",
+            "129999",
         ]);
         self.serve("authority")
     }
 
-    fn set_up_gateway(&self) -> Process {
+    pub fn set_up_gateway(&self) -> Process {
         let token = self.json(&["authority", "invite", "gateway", "--name", "osaka"]);
         let joined = self.json(&["gateway", "join", token["token"].as_str().unwrap()]);
         assert_eq!(joined["member"], "urn:touchmark:gateway:osaka");
         self.serve("gateway")
     }
 
-    fn set_up_station(&self) {
-        let token = self.json(&["gateway", "invite", "station", "--name", "line-1"]);
+    pub fn set_up_station(&self, name: &str) {
+        let token = self.json(&["gateway", "invite", "station", "--name", name]);
         let joined = self.json(&["station", "join", token["token"].as_str().unwrap()]);
-        assert_eq!(joined["member"], "urn:touchmark:station:osaka:line-1");
+        assert_eq!(joined["member"], format!("urn:touchmark:station:osaka:{name}"));
         let again = self.run(&["station", "join", token["token"].as_str().unwrap()]);
         assert_eq!(again.status.code(), Some(1), "a token works once");
     }
 
-    /// Plans five devices for today and has the gateway fetch their packs.
-    fn fill_stock(&self) {
+    /// A site with authority, gateway and station that has so many packs of 3012 in stock, from 3012-123456 on.
+    pub fn with_stock(units: u64) -> (Self, Process, Process) {
+        let site = Self::new();
+        let authority = site.set_up_authority();
+        let gateway = site.set_up_gateway();
+        site.set_up_station("line-1");
+        site.plan(units);
+        site.json(&["gateway", "replenish"]);
+        site.wait_for_stock(units);
+        (site, authority, gateway)
+    }
+
+    /// Plans so many devices of 3012 for today.
+    pub fn plan(&self, units: u64) {
         fs::write(self.path("products.csv"), "No,DEVICE CODE,CERTIFICATE,REMARKS\n1,3012,YES,\n2,3013,NO,\n")
             .unwrap();
-        fs::write(self.path("plan.csv"), format!("DEVICE CODE,{}\n3012,5\n3013,5\n", today())).unwrap();
+        fs::write(self.path("plan.csv"), format!("DEVICE CODE,{}\n3012,{units}\n3013,5\n", today())).unwrap();
         for file in ["products.csv", "plan.csv"] {
             let imported = self.run(&["plan", "import", &self.file(file)]);
             assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stdout));
         }
-        self.json(&["gateway", "replenish"]);
-        self.wait_until("five packs in stock", || {
+    }
+
+    pub fn wait_for_stock(&self, units: u64) {
+        self.wait_until("the packs to be in stock", || {
             let status = self.json(&["gateway", "status"]);
             let row = status["products"].as_array().unwrap().iter().find(|row| row["product"] == "3012");
-            row.is_some_and(|row| row["stocked"].as_u64() >= Some(5))
+            row.is_some_and(|row| row["stocked"] == units)
         });
     }
 
-    fn device(&self, product: &str, hardware_uid: &str, listen: &str) -> Device {
+    pub fn authority_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.authority_port)
+    }
+
+    pub fn gateway_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.gateway_port)
+    }
+
+    pub fn device(&self, product: &str, hardware_uid: &str, listen: &str) -> Device {
         let flash = self.file(&format!("devices/{hardware_uid}.flash"));
         let emulate =
             ["--flash", &flash, "--product", product, "--hardware-uid", hardware_uid, "--listen", listen];
@@ -194,7 +140,7 @@ impl Site {
     }
 
     /// What the authority says of the device that holds what is in this flash.
-    fn standing_of(&self, device: &Device) -> Option<Value> {
+    pub fn standing_of(&self, device: &Device) -> Option<Value> {
         let out = self.path("exported");
         self.json(&["device", "export", "--flash", device.flash(), "--out", out.to_str().unwrap()]);
         let openssl = Command::new("openssl")
@@ -206,7 +152,7 @@ impl Site {
         let root = Fingerprint::of(&blocks(&out.join("root.pem"))[0]);
         let key = Zeroizing::new(blocks(&out.join("key.pem")).remove(0));
         let credential = Credential::new(blocks(&out.join("client.pem")), key);
-        let url = format!("https://127.0.0.1:{}", self.authority_port);
+        let url = self.authority_url();
         let host = "urn:touchmark:authority:head-office".parse().unwrap();
         let client =
             Client::new(HostTrust::Root(root), Some(&credential), host, &url, Arc::new(SystemClock)).unwrap();
@@ -218,7 +164,7 @@ impl Site {
         }
     }
 
-    fn assert_books_are_whole(&self) {
+    pub fn assert_books_are_whole(&self) {
         for role in ["authority", "gateway"] {
             let verified = self.json(&["audit", "verify", "--data", &self.file(role)]);
             assert_eq!(verified["valid"], true, "{verified}");
@@ -227,12 +173,12 @@ impl Site {
         assert_eq!(ledger["conserved"], true, "{ledger}");
     }
 
-    fn serve(&self, role: &str) -> Process {
+    pub fn serve(&self, role: &str) -> Process {
         self.start(&[role, "serve"]).0
     }
 
     /// Starts a command that goes on, and waits until it says that it has started.
-    fn start(&self, arguments: &[&str]) -> (Process, Value) {
+    pub fn start(&self, arguments: &[&str]) -> (Process, Value) {
         let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -242,18 +188,18 @@ impl Site {
     }
 
     /// Runs a command to its good end and reads its one result.
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         lines(&output).remove(0)
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// A command with the configuration of its role.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_touchmark"));
         command.args(arguments).arg("--json").env("TOUCHMARK_LOG", "warn").current_dir(self.directory.path());
         let role = match arguments[0] {
@@ -267,7 +213,7 @@ impl Site {
         command
     }
 
-    fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
+    pub fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
         let start = Instant::now();
         while !is_so() {
             assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
@@ -275,33 +221,33 @@ impl Site {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn file(&self, name: &str) -> String {
+    pub fn file(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 }
 
-struct Device {
-    process: Process,
-    address: String,
-    flash: String,
+pub struct Device {
+    pub process: Process,
+    pub address: String,
+    pub flash: String,
 }
 
 impl Device {
-    fn flash(&self) -> &str {
+    pub fn flash(&self) -> &str {
         &self.flash
     }
 }
 
 /// A process that is killed when nobody stops it.
-struct Process(Child);
+pub struct Process(pub Child);
 
 impl Process {
     /// Tells it to stop, as a service manager does.
-    fn stop(mut self) -> ExitStatus {
+    pub fn stop(mut self) -> ExitStatus {
         kill(Pid::from_raw(self.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         self.0.wait().unwrap()
     }
@@ -314,7 +260,7 @@ impl Drop for Process {
     }
 }
 
-fn lines(output: &Output) -> Vec<Value> {
+pub fn lines(output: &Output) -> Vec<Value> {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

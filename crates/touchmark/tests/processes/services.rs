@@ -1,23 +1,24 @@
 //! What the services offer: SOAP to a client that others wrote, OpenAPI documents to programs, a
 //! station's verdicts to whoever scans.
 
-#![allow(clippy::unwrap_used)]
-
-mod plant;
-
 use std::collections::BTreeSet;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use plant::{Plant, workspace};
 use serde_json::{Value, json};
 use touchmark::member_files;
 use touchmark::surroundings::SystemClock;
+
+use crate::site::Site;
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
 
 /// The Python that `./check` installs the tests' tools into, unless the environment names another.
 fn python() -> PathBuf {
@@ -27,12 +28,12 @@ fn python() -> PathBuf {
 
 #[test]
 fn zeep_asks_for_packs_and_delivers_a_write_result() {
-    let plant = Plant::start();
+    let (site, _authority, _gateway) = Site::with_stock(20);
     let script = workspace().join("crates/touchmark/tests/python/soap_client.py");
     let output = Command::new(python())
         .arg(script)
-        .args([&plant.authority_url, &plant.gateway_url])
-        .args([plant.path("gateway"), plant.path("station")])
+        .args([site.authority_url(), site.gateway_url()])
+        .args([site.path("gateway"), site.path("station")])
         .args(["3012-129998", "3012-129999", "3012-123456"])
         .output()
         .expect("./check installs the Python that this test needs");
@@ -63,7 +64,7 @@ fn zeep_asks_for_packs_and_delivers_a_write_result() {
 
 #[tokio::test]
 async fn openapi_describes_every_route_with_its_problems() {
-    let plant = Plant::start();
+    let (site, _authority, _gateway) = Site::with_stock(1);
     for (asker, routes) in [
         (
             "gateway",
@@ -89,7 +90,7 @@ async fn openapi_describes_every_route_with_its_problems() {
             ][..],
         ),
     ] {
-        let directory = plant.path(asker);
+        let directory = site.path(asker);
         let host = member_files::load_host(&directory).unwrap();
         let files = member_files::load(&directory).unwrap();
         let client = files.client(&host, Arc::new(SystemClock)).unwrap();
@@ -105,16 +106,14 @@ async fn openapi_describes_every_route_with_its_problems() {
 
 #[test]
 fn a_station_takes_scans_from_stdin_until_it_is_told_to_stop() {
-    let plant = Plant::start();
-    let flash = plant.path("device.flash").display().to_string();
-    let blank = ["--flash", &flash, "--product", "3012", "--hardware-uid", "0011223344556677"];
-    let listen = ["--listen", "http://127.0.0.1:0/soap"];
-    let mut device = plant.spawn("station", &[&["device", "emulate"][..], &blank, &listen].concat());
-    let mut device_lines = BufReader::new(device.stdout.take().unwrap()).lines();
-    let started: Value = serde_json::from_str(&device_lines.next().unwrap().unwrap()).unwrap();
-
-    let address = started["address"].as_str().unwrap();
-    let mut station = plant.spawn("station", &["station", "serve", "--device", address]);
+    let (site, _authority, _gateway) = Site::with_stock(1);
+    let device = site.device("3012", "0011223344556677", "http://127.0.0.1:0/soap");
+    let mut station = site
+        .command(&["station", "serve", "--device", &device.address])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut scanner = station.stdin.take().unwrap();
     let mut verdicts = BufReader::new(station.stdout.take().unwrap()).lines();
     let mut scan = |plate: &str| -> Value {
@@ -136,8 +135,6 @@ fn a_station_takes_scans_from_stdin_until_it_is_told_to_stop() {
     let id = Pid::from_raw(station.id().try_into().unwrap());
     kill(id, Signal::SIGTERM).unwrap();
     assert!(station.wait().unwrap().success());
-    device.kill().unwrap();
-    device.wait().unwrap();
 }
 
 /// All `METHOD PATH` of a document, each checked to say which problems it answers.

@@ -1,0 +1,8 @@
+//! The true program: every role a process of its own, in a temporary directory and on loopback ports.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail where it is wrong")]
+
+mod killing;
+mod services;
+mod site;
+mod walkthrough;

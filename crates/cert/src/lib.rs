@@ -7,7 +7,7 @@
 //! | which member or device is this, and why is it refused | [`trust`], [`device`] |
 //! | does a device hold the key of its certificate | [`possession`] |
 //! | how do two ends speak TLS | [`tls`] |
-//! | may a certificate be signed at all | `lint` |
+//! | may a certificate be signed at all | [`lint`] |
 //!
 //! A new rule for what is accepted from a peer goes to [`issuer`] where it holds for every
 //! certificate, to [`trust`] or [`device`] where it holds for one kind, as a [`Refusal`] of its own

@@ -4,10 +4,10 @@
 //!
 //! | file | document |
 //! | --- | --- |
-//! | [`rfc5280`] | RFC 5280, what every certificate on the internet keeps |
-//! | [`elliptic`] | RFC 5480 and RFC 5758, keys and signatures on elliptic curves |
-//! | [`ieee8021ar`] | IEEE Std 802.1AR-2018, device identities |
-//! | [`profile`] | this product's own, narrower profile |
+//! | `rfc5280` | RFC 5280, what every certificate on the internet keeps |
+//! | `elliptic` | RFC 5480 and RFC 5758, keys and signatures on elliptic curves |
+//! | `ieee8021ar` | IEEE Std 802.1AR-2018, device identities |
+//! | `profile` | this product's own, narrower profile |
 //!
 //! To add a rule, write it into the `RULES` of its document's file, and a broken certificate that
 //! only it refuses into the corpus in

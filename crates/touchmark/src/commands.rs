@@ -9,7 +9,7 @@
 //! pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()>
 //! ```
 //!
-//! and a line here in [`Command`] and one in `dispatch`. A command prints through
+//! and a line here in `Command` and one in `dispatch`. A command prints through
 //! [`Edge::output`] only, takes time and randomness from [`Edge`], and fails with a
 //! [`Failure`](crate::failure::Failure) that says what to do.
 

@@ -20,6 +20,7 @@ use gateway::{Desk, Gateway, Settings};
 use identity::{Clock, Member, MemberName, ProductCode, Random, Serial};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use message::join::JoinToken;
 use station::Station;
 use store::audit::Actor;
 use store::authority::product::Product;
@@ -145,12 +146,17 @@ impl Plant {
 
     /// A station that has joined the gateway.
     pub async fn station(&self, name: &MemberName) -> anyhow::Result<Station> {
-        let (root, url) = (self.trust().root_fingerprint(), url(self.gateway_address));
-        let token = self.gateway.desk().invite(name, &url, root, TOKEN_SECONDS, &self.actor).await?;
+        let token = self.invite_station(name).await?;
         let joined = join(&token, Arc::clone(&self.clock)).await?;
-        let gateway = client(&joined, &token.host, &url, &self.clock)?;
+        let gateway = client(&joined, &token.host, &token.url, &self.clock)?;
         let attempts = self.directory.join("stations").join(name.as_str());
         Ok(Station::new(gateway, &attempts, Arc::clone(&self.random), STATION_LIMITS)?)
+    }
+
+    /// The token with which a station joins the gateway.
+    pub async fn invite_station(&self, name: &MemberName) -> anyhow::Result<JoinToken> {
+        let (root, url) = (self.trust().root_fingerprint(), url(self.gateway_address));
+        Ok(self.gateway.desk().invite(name, &url, root, TOKEN_SECONDS, &self.actor).await?)
     }
 
     /// A client by which a device with this credential reaches the authority.

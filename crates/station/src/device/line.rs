@@ -142,12 +142,14 @@ impl LineDevice {
         let length = line::encode(self.version, request, &mut frame)
             .map_err(|_| DeviceError::Refused(Refusal::TooLong))?;
         let no_answer = |error: std::io::Error| DeviceError::NoAnswer(error.to_string());
+        let mut may_answer_remnant = self.port.is_none();
         let port = match &mut self.port {
             Some(port) => port,
             None => {
                 let mut port = open(&self.line).await.map_err(no_answer)?;
                 self.collector = FrameCollector::new();
-                // Ends whatever half a frame the device may have heard before.
+                // Ends whatever half a frame the device may have heard before. It then says that it
+                // cannot read that, which is not the answer to this request.
                 port.write_all(&[0]).await.map_err(no_answer)?;
                 self.port.insert(port)
             }
@@ -157,6 +159,10 @@ impl LineDevice {
         loop {
             let answer = read_answer(port, &mut self.collector).await?;
             if let Answer::Refused(refusal) = answer {
+                if refusal == Refusal::Malformed && may_answer_remnant {
+                    may_answer_remnant = false;
+                    continue;
+                }
                 return Err(DeviceError::Refused(refusal));
             }
             // An answer of another kind is a late one, to a request that was given up.

@@ -11,6 +11,7 @@ mod packs;
 mod port;
 mod resets;
 mod size;
+mod station;
 
 use identity::line::{Answer, FRAME_BYTES_MAX, Refusal, Request};
 

@@ -9,7 +9,7 @@ use crate::packs::{self, TestPack};
 use crate::port::{Port, frame, transmission};
 
 // The memory map of firmware/cortex-m4: two slots for the pack, two for the NVRAM's record.
-const PACK_SLOTS: [u32; 2] = [0x2100_0000, 0x2100_0000 + 3 * 2_048];
+pub const PACK_SLOTS: [u32; 2] = [0x2100_0000, 0x2100_0000 + 3 * 2_048];
 const NVRAM_SLOTS: [u32; 2] = [0x0100_0000, 0x0100_0000 + 2_048];
 
 /// The first write to a word of a slot erases it, the second programs it.

@@ -1,10 +1,10 @@
-//! Members: gateways are invited by a person and join with a one-time secret; stations are vouched for
-//! by their gateway. Every request is looked up here.
+//! Members: gateways, authenticators and services are invited by a person and join with a one-time
+//! secret; stations are vouched for by their gateway. Every request is looked up here.
 
 use std::sync::Arc;
 
 use cert::{Certificate, Fingerprint, Refusal};
-use identity::{Member, MemberName};
+use identity::{Member, MemberName, Role};
 use message::bytes::SecretBytes;
 use message::join::{JoinRequest, JoinToken, MemberRequest, Membership};
 use message::problem::ProblemCode;
@@ -30,14 +30,15 @@ struct Named<'a> {
 }
 
 impl Desk {
-    /// Makes a token by which the gateway of one factory may join, once, at `url` and within
-    /// `valid_seconds`.
+    /// Makes a token by which a gateway, an authenticator or a service may join, once, at `url` and
+    /// within `valid_seconds`.
     ///
     /// # Errors
-    /// There is no such factory, or the store fails.
-    pub async fn invite_gateway(
+    /// A gateway of a factory that is not known, a member of a role that does not join here, or the
+    /// store fails.
+    pub async fn invite(
         &self,
-        name: &MemberName,
+        member: &Member,
         url: &str,
         root: Fingerprint,
         valid_seconds: u32,
@@ -46,31 +47,29 @@ impl Desk {
         let mut secret = vec![0; SECRET_BYTES];
         self.random.fill(&mut secret);
         let now = self.now();
-        let member = Member::gateway(name.clone());
         let invitation = Invitation {
             secret_sha256: Fingerprint::of(&secret).to_string(),
             member: member.clone(),
             expires: now + i64::from(valid_seconds),
             certificate_serial: None,
         };
-        let (name, actor) = (name.clone(), actor.clone());
+        let actor = actor.clone();
         self.store
             .write(move |transaction| {
                 Box::pin(async move {
-                    if !allotment::factories(transaction).await?.contains(&name) {
-                        let detail = format!("no factory {name} is known here");
-                        return Err(AuthorityError::refused(ProblemCode::NotFound, detail));
-                    }
+                    check_joins_here(transaction, &invitation.member).await?;
                     member::invite(transaction, now, &invitation).await?;
                     let body = Named { member: &invitation.member, certificate_serial: None };
-                    Ok(audit::append(transaction, now, actor.as_str(), "member.invite", &body).await?)
+                    audit::append(transaction, now, actor.as_str(), "member.invite", &body)
+                        .await
+                        .map_err(AuthorityError::from)
                 })
             })
             .await?;
         Ok(JoinToken {
             url: url.to_owned(),
             host: self.member.clone(),
-            member,
+            member: member.clone(),
             root_sha256: root.to_string(),
             secret: SecretBytes::new(secret),
         })
@@ -117,7 +116,7 @@ impl Desk {
 }
 
 impl Authority {
-    /// Lets a gateway join with its token's secret. The same secret with the same key gets the same answer.
+    /// Lets a newcomer join with its token's secret. The same secret with the same key gets the same answer.
     ///
     /// # Errors
     /// The secret is unknown, used or expired, or the signing request does not hold.
@@ -260,6 +259,22 @@ async fn store_certificate(
     audit::append(transaction, row.issued, actor.as_str(), "member.certify", &body)
         .await
         .map_err(StoreError::into)
+}
+
+/// Refuses whom nobody here could use, or who joins elsewhere.
+async fn check_joins_here(transaction: &mut Transaction, member: &Member) -> Result<(), AuthorityError> {
+    match member.role() {
+        Role::Authenticator | Role::Service => Ok(()),
+        Role::Gateway if allotment::factories(transaction).await?.contains(member.name()) => Ok(()),
+        Role::Gateway => {
+            let detail = format!("no factory {} is known here", member.name());
+            Err(AuthorityError::refused(ProblemCode::NotFound, detail))
+        }
+        Role::Authority | Role::Station => {
+            let detail = format!("{member} does not join an authority: a station joins its gateway");
+            Err(AuthorityError::refused(ProblemCode::NotAllowed, detail))
+        }
+    }
 }
 
 fn verified(signing_request: &[u8]) -> Result<SigningRequest, AuthorityError> {

@@ -105,11 +105,11 @@ async fn reports(
     Ok(Json(authority.desk().report(&gateway.name, report).await.map_err(refused)?))
 }
 
-/// Makes a newcomer with a join token a gateway.
+/// Makes a newcomer with a join token a gateway, an authenticator or a service.
 #[utoipa::path(
     post, path = "/v1/join", request_body = JoinRequest,
     responses(
-        (status = 200, description = "The newcomer is a gateway now.", body = Membership),
+        (status = 200, description = "The newcomer is a member now.", body = Membership),
         (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
     )

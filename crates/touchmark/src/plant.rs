@@ -104,8 +104,10 @@ impl Plant {
 
         let root = trust.root_fingerprint();
         let url = url(link.address());
-        let token =
-            authority.desk().invite_gateway(&blueprint.factory, &url, root, TOKEN_SECONDS, &actor).await?;
+        let token = authority
+            .desk()
+            .invite(&Member::gateway(blueprint.factory.clone()), &url, root, TOKEN_SECONDS, &actor)
+            .await?;
         let joined = join(&token, Arc::clone(&clock)).await?;
         let upstream = client(&joined, &token.host, &url, &clock)?;
         let gateway_directory = blueprint.directory.join("gateway");

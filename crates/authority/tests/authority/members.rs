@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use authority::AuthorityError;
 use cert::Certificate;
 use identity::Member;
 use message::bytes::{Bytes, SecretBytes};
@@ -29,8 +30,12 @@ fn signing_request() -> Bytes {
 }
 
 async fn invite(plant: &Plant) -> JoinToken {
+    invite_member(plant, &Member::gateway(osaka())).await.unwrap()
+}
+
+async fn invite_member(plant: &Plant, member: &Member) -> Result<JoinToken, AuthorityError> {
     let root = plant.authority.trust().root_fingerprint();
-    plant.authority.desk().invite_gateway(&osaka(), URL, root, 600, &person()).await.unwrap()
+    plant.authority.desk().invite(member, URL, root, 600, &person()).await
 }
 
 fn request(token: &JoinToken, signing_request: &Bytes) -> JoinRequest {
@@ -85,10 +90,14 @@ async fn a_token_that_is_unknown_expired_or_withdrawn_is_refused() {
         assert_eq!(refusal(&withdrawn).await, Some(ProblemCode::TokenRefused));
         let nobody = desk.revoke(&Member::gateway(osaka()), &person()).await.unwrap_err();
         assert_eq!(code(&nobody), ProblemCode::NotFound, "there is nobody left to revoke");
-        let root = plant.authority.trust().root_fingerprint();
-        let kyoto = "kyoto".parse().unwrap();
-        let no_factory = plant.authority.desk().invite_gateway(&kyoto, URL, root, 600, &person()).await;
-        assert_eq!(code(&no_factory.err().unwrap()), ProblemCode::NotFound);
+        for (member, refused) in [
+            ("urn:touchmark:gateway:kyoto", ProblemCode::NotFound),
+            ("urn:touchmark:station:osaka:line-1", ProblemCode::NotAllowed),
+            ("urn:touchmark:authority:branch", ProblemCode::NotAllowed),
+        ] {
+            let refusal = invite_member(&plant, &member.parse().unwrap()).await.err().unwrap();
+            assert_eq!(code(&refusal), refused, "{member}");
+        }
     })
     .await;
 }
@@ -112,6 +121,34 @@ async fn only_the_last_certificate_of_a_gateway_counts_until_it_is_revoked() {
         assert_eq!(code(&desk.admit(&gateway(&joined[1])).await.unwrap_err()), ProblemCode::NotAllowed);
         let late = plant.authority.join(&request(&open, &signing_request())).await.unwrap_err();
         assert_eq!(code(&late), ProblemCode::TokenRefused, "its open invitation ended too");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authenticators_and_services_join_with_tokens_of_their_own_and_are_shut_out() {
+    on_both(async |database| {
+        let plant = Plant::new(database).await;
+        let desk = plant.authority.desk();
+        for urn in ["urn:touchmark:authenticator:europe", "urn:touchmark:service:supplies"] {
+            let member: Member = urn.parse().unwrap();
+            let token = invite_member(&plant, &member).await.unwrap();
+            let joined = plant.authority.join(&request(&token, &signing_request())).await.unwrap();
+            let found = plant.authority.trust().verify_member(&joined.member_certificate.0, START).unwrap();
+            assert_eq!(found.member, member);
+            let is_shown = async || {
+                let status = desk.status().await.unwrap();
+                status.members.iter().any(|figures| figures.member == member)
+            };
+            assert!(is_shown().await, "{urn}");
+
+            let open = invite_member(&plant, &member).await.unwrap();
+            desk.revoke(&member, &person()).await.unwrap();
+            assert!(!is_shown().await, "{urn}");
+            let late = plant.authority.join(&request(&open, &signing_request())).await.unwrap_err();
+            assert_eq!(code(&late), ProblemCode::TokenRefused, "{urn}");
+        }
+        plant.conserved().await;
     })
     .await;
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cert::tls::{Credential, HostTrust};
+use identity::Member;
 use message::allotment::Allotment;
 use message::issue::{CertificateTransmission, CertificateTransmissionRequest};
 use message::problem::{Problem, ProblemCode};
@@ -43,7 +44,8 @@ async fn a_gateway_joins_orders_and_reports_and_the_device_is_known() {
     let url = serving(&plant).await;
     let clock = Arc::clone(&plant.clock);
     let root = plant.authority.trust().root_fingerprint();
-    let token = plant.authority.desk().invite_gateway(&osaka(), &url, root, 600, &person()).await.unwrap();
+    let token =
+        plant.authority.desk().invite(&Member::gateway(osaka()), &url, root, 600, &person()).await.unwrap();
     let joined = join(&token, Arc::clone(&clock) as _).await.unwrap();
     let client = |credential: Credential| {
         let trust = HostTrust::Plant(plant.authority.trust().clone());

@@ -88,6 +88,22 @@ pub enum InviteCommand {
         #[command(flatten)]
         role: RoleArguments,
     },
+    /// An authenticator of devices that hold a symmetric credential
+    Authenticator {
+        /// Its name, such as europe
+        #[arg(long)]
+        name: MemberName,
+        #[command(flatten)]
+        role: RoleArguments,
+    },
+    /// A service that takes devices on an authenticator's word
+    Service {
+        /// Its name, such as supplies
+        #[arg(long)]
+        name: MemberName,
+        #[command(flatten)]
+        role: RoleArguments,
+    },
 }
 
 /// Who is shut out.
@@ -195,8 +211,13 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
             config.listen = listen.unwrap_or(config.listen);
             serve(&config, edge).await
         }
-        Command::Invite(InviteCommand::Gateway { name, role }) => {
-            invite(&name, &role.authority()?, edge).await
+        Command::Invite(whom) => {
+            let (member, role) = match whom {
+                InviteCommand::Gateway { name, role } => (Member::gateway(name), role),
+                InviteCommand::Authenticator { name, role } => (Member::authenticator(name), role),
+                InviteCommand::Service { name, role } => (Member::service(name), role),
+            };
+            invite(&member, &role.authority()?, edge).await
         }
         Command::Revoke(RevokeCommand::Member { member, role }) => {
             open_desk(&role.authority()?, edge).await?.revoke(&member, &person()).await?;
@@ -337,12 +358,12 @@ async fn serve(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
     serving::serve(config.listen, &member, authority.router(), limits, std::future::ready(()), edge).await
 }
 
-async fn invite(name: &MemberName, config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
+async fn invite(invited: &Member, config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
     let member = member_files::load(&config.data)?;
     let desk = desk_of(config, &member, edge).await?;
     let valid_seconds = config.token_minutes.saturating_mul(60);
     let root = member.trust.root_fingerprint();
-    let token = desk.invite_gateway(name, &config.url, root, valid_seconds, &person()).await?.to_text();
+    let token = desk.invite(invited, &config.url, root, valid_seconds, &person()).await?.to_text();
     edge.output.object(&Token { token: &token }, &token);
     Ok(())
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it is wrong")]
 
 mod killing;
+mod membership;
 mod services;
 mod site;
 mod walkthrough;

@@ -36,7 +36,7 @@ impl Site {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let site = Self { directory, authority_port: free_port(), gateway_port: free_port() };
-        for name in ["authority.unlock", "gateway.unlock", "root.passphrase"] {
+        for name in ["authority.unlock", "gateway.unlock", "authenticator.unlock", "root.passphrase"] {
             fs::write(site.path(name), format!("a passphrase of its own for {name}")).unwrap();
             private(&site.path(name));
         }
@@ -53,6 +53,10 @@ impl Site {
         )
         .unwrap();
         fs::write(site.path("station.toml"), format!("data = \"{}\"\n", site.file("station"))).unwrap();
+        let (data, unlock) = (site.file("authenticator"), site.file("authenticator.unlock"));
+        let authenticator =
+            format!("data = \"{data}\"\nunlock_file = \"{unlock}\"\nlisten = \"127.0.0.1:0\"\n");
+        fs::write(site.path("authenticator.toml"), authenticator).unwrap();
         fs::create_dir(site.path("devices")).unwrap();
         site
     }
@@ -204,7 +208,7 @@ impl Site {
         command.args(arguments).arg("--json").env("TOUCHMARK_LOG", "warn").current_dir(self.directory.path());
         let role = match arguments[0] {
             "plan" => Some("gateway"),
-            role @ ("authority" | "gateway" | "station") => Some(role),
+            role @ ("authority" | "gateway" | "station" | "authenticator") => Some(role),
             _ => None,
         };
         if let Some(role) = role {

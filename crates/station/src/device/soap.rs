@@ -25,12 +25,16 @@ use transport::soap::{SoapAnswer, SoapCallError, SoapFault, SoapRequest, call};
 
 use super::{DeviceError, DeviceIdentity, WriteError};
 
-/// How long the station leaves a device alone after the response to its write result. To ask it
-/// anything opens a new session, and the response is then too late for the old one.
-const NOTE_PAUSE: Duration = Duration::from_millis(50);
-
-/// How often a device that has not taken note is taken through the write again.
-const NOTE_ROUNDS: u32 = 3;
+/// How long the station leaves a device alone after the response to its write result, before it looks
+/// whether the device has taken note. To ask it anything opens a new session, and the response is then
+/// too late for the old one; so a device that was too slow is taken through the write again, and left
+/// alone for longer.
+const NOTE_PAUSES: [Duration; 4] = [
+    Duration::from_millis(5),
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_millis(1_000),
+];
 
 /// A device that speaks SOAP.
 pub struct SoapDevice {
@@ -70,10 +74,10 @@ impl SoapDevice {
 
     /// Gives the device the response to its write result, and looks whether it has taken note.
     pub async fn confirm(&mut self) -> Result<(), DeviceError> {
-        for _ in 0..NOTE_ROUNDS {
+        for pause in NOTE_PAUSES {
             let (transmission, callback) = self.written.take().ok_or(DeviceError::NotOffered)?;
             callback.respond(self.step_limit).await;
-            sleep(NOTE_PAUSE).await;
+            sleep(pause).await;
             let identity = self.identify().await?;
             if identity.confirmed && identity.holding.as_ref() == Some(&transmission.device_number) {
                 return Ok(());

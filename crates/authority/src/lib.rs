@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `setup` | the first day: root, issuing CA, plant CA, the authority's own certificate |
 //! | `making` | products, factories, and what each factory may make |
+//! | `pre_write_key` | keys that firmware is built with: made, handed out once, replaced, retired |
 //! | `order` | whether an order for packs may be fulfilled |
 //! | `issue` | fulfilling it: intent, lint, signature, each stored and audited |
 //! | `report` | what became of packs at the factories, with each device's proof |
@@ -27,6 +28,7 @@ mod in_flight;
 mod issue;
 mod making;
 mod order;
+mod pre_write_key;
 mod report;
 mod routes;
 mod setup;
@@ -37,5 +39,6 @@ pub use authority::{Authority, OpenError};
 pub use desk::Desk;
 pub use error::AuthorityError;
 pub use making::NewRange;
+pub use pre_write_key::{ExportedKey, PRE_WRITE_KEY_BYTES};
 pub use setup::{Ceremony, Names, SetupError};
 pub use status::{AuthorityStatus, FactoryFigures, MemberFigures};

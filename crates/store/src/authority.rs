@@ -11,6 +11,7 @@ pub mod device;
 pub mod ledger;
 pub mod member;
 pub mod pack;
+pub mod pre_write_key;
 pub mod product;
 pub mod report;
 

@@ -19,8 +19,11 @@ type Step = (&'static str, &'static str);
 
 const AUDIT_AND_VAULT: Step = ("audit and vault", include_str!("../migrations/core/audit_and_vault.sql"));
 
-const AUTHORITY: &[Step] =
-    &[AUDIT_AND_VAULT, ("authority", include_str!("../migrations/authority/authority.sql"))];
+const AUTHORITY: &[Step] = &[
+    AUDIT_AND_VAULT,
+    ("authority", include_str!("../migrations/authority/authority.sql")),
+    ("pre-write key", include_str!("../migrations/authority/pre_write_key.sql")),
+];
 
 const GATEWAY: &[Step] = &[AUDIT_AND_VAULT, ("gateway", include_str!("../migrations/gateway/gateway.sql"))];
 

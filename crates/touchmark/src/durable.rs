@@ -33,7 +33,54 @@ pub fn replace_file(path: &Path, privacy: Privacy, content: &[u8]) -> io::Result
     file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;
-    // The new name lasts only once the directory does.
+    make_name_last(path)
+}
+
+/// A file that only its owner may read, whose content is still to come. Dropped unfilled, it is gone.
+pub struct NewFile {
+    path: PathBuf,
+    file: File,
+    is_filled: bool,
+}
+
+impl NewFile {
+    /// Makes the file, so that what can go wrong with its name goes wrong now.
+    ///
+    /// # Errors
+    /// There is something at `path` already, or it cannot be made.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        Ok(Self { path: path.to_owned(), file, is_filled: false })
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the content. When this returns, it lasts.
+    ///
+    /// # Errors
+    /// The file is gone.
+    pub fn fill(mut self, content: &[u8]) -> io::Result<()> {
+        self.file.write_all(content)?;
+        self.file.sync_all()?;
+        make_name_last(&self.path)?;
+        self.is_filled = true;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.is_filled {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A new name lasts only once its directory does.
+fn make_name_last(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod durable;
 pub mod emulator;
 pub mod failure;
+pub mod firmware_source;
 pub mod ledger;
 pub mod member_files;
 pub mod output;

@@ -5,5 +5,6 @@
 mod issuing;
 mod members;
 mod plant;
+mod pre_write_keys;
 mod reporting;
 mod serving;

@@ -1,5 +1,7 @@
 //! `touchmark authority ...`: the role that issues credentials.
 
+mod pre_write_key;
+
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use store::audit::Actor;
 use store::authority::product::Product;
 use store::{Schema, Secret, Store, VaultError, read_unlock_file};
 
+use self::pre_write_key::PreWriteKeyCommand;
 use super::Edge;
 use super::role_arguments::RoleArguments;
 use crate::config::AuthorityConfig;
@@ -46,6 +49,9 @@ pub enum Command {
     /// The products and the profiles of their credentials
     #[command(subcommand)]
     Product(ProductCommand),
+    /// The keys that firmware is built with
+    #[command(subcommand)]
+    PreWriteKey(PreWriteKeyCommand),
     /// The factories
     #[command(subcommand)]
     Factory(FactoryCommand),
@@ -226,6 +232,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         }
         Command::Product(ProductCommand::Set(arguments)) => set_product(arguments, edge).await,
         Command::Product(ProductCommand::List { role }) => list_products(&role.authority()?, edge).await,
+        Command::PreWriteKey(command) => pre_write_key::run(command, edge).await,
         Command::Factory(FactoryCommand::Set { name, role }) => {
             let desk = open_desk(&role.authority()?, edge).await?;
             let is_new = desk.add_factory(&name, &person()).await?;

@@ -11,8 +11,10 @@
 //! use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
 //! use transport::{Refused, Station};
 //!
-//! async fn record(_: Station, _: WriteResultTransmission) -> Result<WriteResultResponse, Refused> {
-//!     unimplemented!("the role's own")
+//! async fn record(_: Station, result: WriteResultTransmission) -> Result<WriteResultResponse, Refused> {
+//!     // The role checks and stores the result here.
+//!     let state = identity::CredentialState::Verified;
+//!     Ok(WriteResultResponse { device_number: result.device_number, state })
 //! }
 //!
 //! async fn soap(station: Result<Station, Refused>, request: SoapRequest) -> Result<Response, SoapFault> {

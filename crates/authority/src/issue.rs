@@ -20,7 +20,6 @@ use pki::{DeviceCredential, DeviceProfile, NO_EXPIRY, PreparedDevice, Validity};
 use serde::Serialize;
 use store::StoreError;
 use store::audit::{Actor, Cause};
-use store::authority::allotment;
 use store::authority::credential::{self, ApplyError, Change, Intent};
 use store::authority::pack::{self, Pack};
 use store::authority::product::Product;
@@ -57,8 +56,8 @@ impl Authority {
             packs.extend(self.issued_before(numbers, &order.new).await?);
         }
         if !order.new.is_empty() {
-            let prepared = self.prepare(order).await?;
-            self.store_intents(factory, &prepared).await?;
+            let prepared = self.prepare(&order).await?;
+            self.store_intents(factory, order, &prepared).await?;
             let signed = self.sign(prepared).await?;
             packs.extend(self.store_packs(signed).await?);
         }
@@ -70,16 +69,16 @@ impl Authority {
     }
 
     /// Makes keys and certificates, and lints them.
-    async fn prepare(self: &Arc<Self>, order: Order) -> Result<Vec<PreparedDevice>, AuthorityError> {
+    async fn prepare(self: &Arc<Self>, order: &Order) -> Result<Vec<PreparedDevice>, AuthorityError> {
         let now = self.desk.now();
         let profiles = order
             .products
-            .into_iter()
-            .map(|(code, product)| Ok((code, profile(&product, now)?)))
+            .iter()
+            .map(|(code, product)| Ok((code.clone(), profile(product, now)?)))
             .collect::<Result<HashMap<ProductCode, _>, AuthorityError>>()?;
         let authority = Arc::clone(self);
         let profiles = Arc::new(profiles);
-        on_all_cores(order.new, move |number| {
+        on_all_cores(order.new.clone(), move |number| {
             let (profile, validity) =
                 profiles.get(number.product()).ok_or(StoreError::Corrupt { what: "product" })?;
             Ok(authority.issuing.prepare(profile, &number, *validity, authority.desk.random.as_ref())?)
@@ -91,6 +90,7 @@ impl Authority {
     async fn store_intents(
         &self,
         factory: &MemberName,
+        order: Order,
         prepared: &[PreparedDevice],
     ) -> Result<(), AuthorityError> {
         let (now, factory, own) = (self.desk.now(), factory.clone(), self.actor.clone());
@@ -106,20 +106,16 @@ impl Authority {
             .store
             .write(move |transaction| {
                 Box::pin(async move {
-                    let numbers: Vec<DeviceNumber> =
-                        intents.iter().map(|intent| intent.number.clone()).collect();
-                    let order = Order::check(transaction, &factory, &numbers).await?;
-                    if order.new.len() != intents.len() {
-                        return Err(ApplyError::Changed.into());
-                    }
+                    order.count(transaction, &factory).await?;
                     give_up(transaction, now, &own, &order.interrupted).await?;
-                    for (product, count) in order.new_by_product() {
-                        let more = i64::try_from(count).unwrap_or(i64::MAX);
-                        allotment::count_issued(transaction, &factory, product, more).await?;
-                    }
                     let actor = Actor::member(&Member::gateway(factory.clone()));
                     let cause = Cause { time: now, actor: actor.as_str(), action: "credential.intend" };
-                    Ok(credential::intend(transaction, cause, &factory, &intents).await?)
+                    credential::intend(transaction, cause, &factory, &intents).await.map_err(|error| {
+                        match error {
+                            StoreError::Duplicate { .. } => ApplyError::Changed.into(),
+                            other => AuthorityError::Store(other),
+                        }
+                    })
                 })
             })
             .await

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use identity::{CredentialState, DeviceNumber, MemberName, ProductCode};
 use message::issue::DEVICE_NUMBERS_MAX;
 use message::problem::ProblemCode;
-use store::Snapshot;
 use store::authority::allotment::{self, Allotment};
 use store::authority::credential::{self, Credential};
 use store::authority::product::{self, Product};
+use store::{Snapshot, Transaction};
 
 use crate::error::AuthorityError;
 
@@ -62,13 +62,26 @@ impl Order {
         }
         let new: Vec<DeviceNumber> =
             numbers.iter().filter(|number| !repeated.contains(*number)).cloned().collect();
-        let products = products(snapshot, factory, &new, interrupted.len() as u64).await?;
+        let products = products(snapshot, factory, &new, &interrupted).await?;
         Ok(Self { new, interrupted, products })
     }
 
-    /// How many of each product are new.
-    pub(crate) fn new_by_product(&self) -> BTreeMap<&ProductCode, u64> {
-        by_product(&self.new)
+    /// Counts the new numbers as issued, where the quotas still cover them. Other orders may have been
+    /// fulfilled since this one was checked; that none of them had these numbers, the store sees to.
+    ///
+    /// # Errors
+    /// The refusal, where the factory may not make so many any more.
+    pub(crate) async fn count(
+        &self,
+        transaction: &mut Transaction,
+        factory: &MemberName,
+    ) -> Result<(), AuthorityError> {
+        products(transaction, factory, &self.new, &self.interrupted).await?;
+        for (product, count) in by_product(&self.new) {
+            let more = i64::try_from(count).unwrap_or(i64::MAX);
+            allotment::count_issued(transaction, factory, product, more).await?;
+        }
+        Ok(())
     }
 }
 
@@ -77,7 +90,7 @@ async fn products(
     snapshot: &mut Snapshot,
     factory: &MemberName,
     numbers: &[DeviceNumber],
-    counted_already: u64,
+    counted_already: &[Credential],
 ) -> Result<HashMap<ProductCode, Product>, AuthorityError> {
     let refused = |code, detail| Err(AuthorityError::refused(code, detail));
     let mut products = HashMap::new();
@@ -99,7 +112,8 @@ async fn products(
             return refused(ProblemCode::OutOfRange, detail);
         }
         let quota = quota(snapshot, factory, code).await?;
-        let left = quota.quota.saturating_sub(quota.issued.saturating_sub(counted_already));
+        let again = counted_already.iter().filter(|intent| intent.number.product() == code).count() as u64;
+        let left = quota.quota.saturating_sub(quota.issued.saturating_sub(again));
         if wanted > left {
             let detail = format!("{factory} may be issued {left} more of {code}, not {wanted}");
             return refused(ProblemCode::OverQuota, detail);

@@ -21,6 +21,10 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Connections of one store: readers and the one writer.
 const CONNECTIONS_MAX: u32 = 8;
+/// How much of a SQLite file a connection keeps in memory.
+const CACHE_KIB: u32 = 16 * 1_024;
+/// How many pages SQLite's log holds before they are written back to the file: 16 MiB.
+const CHECKPOINT_PAGES: u32 = 4 * 1_024;
 /// PostgreSQL's advisory lock that makes writers of different processes take turns. Any constant.
 const WRITER_LOCK: i64 = 0x746f_7563_686d;
 
@@ -179,7 +183,13 @@ async fn open_sqlite(path: &Path, location: &str) -> Result<SqlitePool, StoreErr
         // NORMAL loses acknowledged rows when power is cut.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .pragma("secure_delete", "ON");
+        .pragma("secure_delete", "ON")
+        // The indexes of random values touch a page a row: keep them at hand, and write each back once for
+        // many commits.
+        .pragma("cache_size", format!("-{CACHE_KIB}"))
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        // What a savepoint may have to undo is otherwise written to a file first.
+        .pragma("temp_store", "MEMORY");
     let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(CONNECT_WAIT);
     Ok(pool.connect_with(options).await?)
 }

@@ -35,8 +35,8 @@ pub struct Arguments {
     store: Option<String>,
 }
 
-/// Orders at a time: while one is being stored the others are prepared and signed.
-const ORDERS_AT_A_TIME: usize = 3;
+/// Orders at a time, as of several gateways: while some are being stored, others are prepared and signed.
+const ORDERS_AT_A_TIME: usize = 8;
 const UNIT: &str = "packs/s";
 const PRODUCT: &str = "3012";
 const FACTORY: &str = "bench";

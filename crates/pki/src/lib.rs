@@ -10,7 +10,7 @@
 //!
 //! Whatever is signed was linted first: a CA makes a `Linted`, and signing consumes it, so that the
 //! bytes that were looked at are the bytes that are signed. A new kind of certificate is a new
-//! `Extensions` in [`profile`], a rule set in `cert::lint`, and a method of the CA that may sign it.
+//! `Extensions` in `profile`, a rule set in `cert::lint`, and a method of the CA that may sign it.
 
 mod key;
 mod key_file;

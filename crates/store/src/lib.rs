@@ -39,7 +39,7 @@
 //!
 //!    One writer at a time works on a database (also across processes, on PostgreSQL by an advisory
 //!    lock), so what a unit of work has looked up stays true until it ends. No row locks, no retries.
-//! 4. Tests: one body, run on both databases by [`testing::on_both`].
+//! 4. Tests: one body, run on both databases by `testing::on_both`.
 
 #[macro_use]
 mod statement;

@@ -11,17 +11,20 @@
 #![no_std]
 
 mod apparatus_id;
+mod credential_id;
 mod credential_state;
 mod device_number;
 mod hardware_uid;
 mod key_identifier;
 pub mod line;
 mod member;
+pub mod profile;
 pub mod scan;
 mod surroundings;
 mod text;
 
 pub use apparatus_id::{ApparatusId, ParseApparatusIdError};
+pub use credential_id::{CredentialId, ParseCredentialIdError};
 pub use credential_state::{CredentialState, IllegalTransition, Transition, UnknownState};
 pub use device_number::{DeviceNumber, ParseNumberError, ProductCode, Serial};
 pub use hardware_uid::{HardwareUid, ParseHardwareUidError};

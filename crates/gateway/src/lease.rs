@@ -2,8 +2,8 @@
 
 use identity::{CredentialState, DeviceNumber, HardwareUid, Member, MemberName, Transition};
 use message::bytes::{Bytes, SecretBytes};
-use message::issue::CertificatePack;
 use message::lease::{Lease, LeaseRequest};
+use message::pack::{CertificatePack, CredentialPack, PackKey};
 use message::problem::ProblemCode;
 use serde::Serialize;
 use store::audit::{self, Actor, Cause};
@@ -52,12 +52,16 @@ impl Gateway {
         let key = self.ring.open_sealed(secret.slot, context.as_bytes(), &secret.sealed)?;
         Ok(Lease {
             device_number: request.device_number.clone(),
-            pack: CertificatePack {
-                root_certificate: Bytes(pack.root),
-                issuing_certificate: Bytes(pack.issuing),
-                client_certificate: Bytes(pack.certificate),
-                secret_key: SecretBytes::new(key.expose().to_vec()),
+            pack: CredentialPack {
+                certificate: Some(CertificatePack {
+                    root_certificate: Bytes(pack.root),
+                    issuing_certificate: Bytes(pack.issuing),
+                    client_certificate: Bytes(pack.certificate),
+                    key: PackKey::Plain(SecretBytes::new(key.expose().to_vec())),
+                }),
+                apparatus: None,
             },
+            certificate_owed: false,
             expires,
         })
     }

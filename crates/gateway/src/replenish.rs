@@ -9,6 +9,7 @@ use identity::{DeviceNumber, Transition, line};
 use message::issue::{
     CertificateTransmission, CertificateTransmissionRequest, DEVICE_NUMBERS_MAX, NumberedPack,
 };
+use message::pack::{CertificatePack, PackKey};
 use message::problem::{Problem, ProblemCode};
 use message::report::Event;
 use serde::Serialize;
@@ -164,7 +165,7 @@ impl Gateway {
         let secrets: Vec<(&[u8], &[u8])> = contexts
             .iter()
             .zip(&answer.packs)
-            .map(|(context, numbered)| (context.as_bytes(), numbered.pack.secret_key.expose()))
+            .map(|(context, numbered)| (context.as_bytes(), secret_of(&numbered.pack)))
             .collect();
         let sealed = self.ring.seal(&secrets).await.map_err(GatewayError::from)?;
         let slots: Vec<Slot> = sealed.iter().map(|(slot, _)| *slot).collect();
@@ -248,7 +249,7 @@ fn pack_of(numbered: NumberedPack, secret: SealedSecret, now: i64) -> (DeviceNum
         &pack.root_certificate.0,
         &pack.issuing_certificate.0,
         &pack.client_certificate.0,
-        pack.secret_key.expose(),
+        secret_of(&pack),
     );
     let filed = Pack {
         created: now,
@@ -259,6 +260,15 @@ fn pack_of(numbered: NumberedPack, secret: SealedSecret, now: i64) -> (DeviceNum
         secret: Some(secret),
     };
     (device_number, filed)
+}
+
+/// What of a pack is kept encrypted: its key, in clear or sealed.
+fn secret_of(pack: &CertificatePack) -> &[u8] {
+    match &pack.key {
+        PackKey::Plain(key) => key.expose(),
+        PackKey::Sealed(key) => &key.ciphertext.0,
+        PackKey::DeviceOwn => &[],
+    }
 }
 
 /// Whether the refusal is about single numbers of the batch, which will never be issued, and not about

@@ -109,7 +109,7 @@ fn report_of(records: &[outbox::Record]) -> Result<Report, GatewayError> {
             .map_err(|_| GatewayError::Store(StoreError::Corrupt { what: "outbox.event" }))?;
         Ok(Record {
             sequence: record.sequence,
-            device_number: record.number.clone(),
+            credential: record.number.clone().into(),
             time: record.time,
             event,
         })

@@ -83,7 +83,7 @@ fn proof_fault(credential: &Credential, proof: &Proof) -> Option<String> {
         hardware_uid: &proof.hardware_uid,
         challenge: &proof.challenge.0,
         pack_digest: &proof.pack_digest.0,
-        signature: &proof.signature.0,
+        signature: proof.signature.as_ref().map_or(&[], |signature| &signature.0),
     };
     possession::verify(&pack.certificate, proof).err().map(|error| error.to_string())
 }

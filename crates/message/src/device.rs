@@ -7,7 +7,7 @@ use identity::line::{Refusal, Session};
 use identity::{DeviceNumber, HardwareUid, ProductCode};
 
 use crate::bytes::Bytes;
-use crate::issue::CertificatePack;
+use crate::pack::CredentialPack;
 use crate::result::Proof;
 
 /// Station to device: who is there?
@@ -41,7 +41,7 @@ pub struct PackTransmission {
     /// The device's number from now on.
     pub device_number: DeviceNumber,
     /// What it stores.
-    pub pack: CertificatePack,
+    pub pack: CredentialPack,
 }
 
 /// Device to station: whether it takes the pack and will deliver its write result.

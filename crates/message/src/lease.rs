@@ -2,63 +2,19 @@
 //!
 //! `POST /v1/leases`, source A Figs. 17 (S5) and 22.
 
-use std::fmt;
-use std::str::FromStr;
-
-use identity::{DeviceNumber, HardwareUid, ProductCode};
+use identity::{DeviceNumber, HardwareUid, KeyIdentifier, ProductCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::issue::CertificatePack;
+use crate::bytes::Bytes;
+use crate::pack::CredentialPack;
+use crate::random_id::random_id;
 
-/// One try of one station to write one device: 16 random bytes, 32 hexadecimal digits in text.
-///
-/// It is the idempotency key of a lease and of the result that follows.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
-pub struct AttemptId([u8; 16]);
-
-impl AttemptId {
-    /// The attempt of the given random bytes.
-    pub fn new(random: [u8; 16]) -> Self {
-        Self(random)
-    }
-}
-
-/// The text is not 32 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("an attempt is 32 hexadecimal digits")]
-pub struct ParseAttemptError;
-
-impl FromStr for AttemptId {
-    type Err = ParseAttemptError;
-
-    fn from_str(text: &str) -> Result<Self, ParseAttemptError> {
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| ParseAttemptError)?;
-        Ok(Self(bytes))
-    }
-}
-
-impl fmt::Display for AttemptId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl TryFrom<String> for AttemptId {
-    type Error = ParseAttemptError;
-
-    fn try_from(text: String) -> Result<Self, ParseAttemptError> {
-        text.parse()
-    }
-}
-
-impl From<AttemptId> for String {
-    fn from(attempt: AttemptId) -> String {
-        attempt.to_string()
-    }
+random_id! {
+    /// One try of one station to write one device: 16 random bytes, 32 hexadecimal digits in text.
+    ///
+    /// It is the idempotency key of a lease and of the result that follows.
+    AttemptId, ParseAttemptError, "an attempt is 32 hexadecimal digits"
 }
 
 /// What a station asks: the pack for the scanned number, for the device on its port.
@@ -76,6 +32,17 @@ pub struct LeaseRequest {
     /// The chip of the device on the port.
     #[schema(value_type = String, example = "0011223344556677")]
     pub hardware_uid: HardwareUid,
+    /// The pre-write key that the device's firmware was built with, where it says so. A pack that is
+    /// sealed under another would not open.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<String>, example = "A123-1")]
+    pub key_identifier: Option<KeyIdentifier>,
+    /// The chip's own public key, an uncompressed P-256 point, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chip_key: Option<Bytes>,
+    /// The device's signing request (RFC 2986 DER), where it made its key itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub signing_request: Option<Bytes>,
 }
 
 /// The gateway's answer: the pack is leased to this station for this device.
@@ -86,7 +53,11 @@ pub struct Lease {
     #[schema(value_type = String, example = "3012-123456")]
     pub device_number: DeviceNumber,
     /// The pack to write.
-    pub pack: CertificatePack,
+    pub pack: CredentialPack,
+    /// Whether the device's certificate is still to come, since the authority could not be asked. The
+    /// device proves the key that it made, and collects the certificate when it first calls.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub certificate_owed: bool,
     /// When the lease runs out, in seconds since 1970; without a result the credential is then suspect.
     pub expires: i64,
 }

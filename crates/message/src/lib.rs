@@ -9,10 +9,12 @@
 //! | joining | newcomer and its host | [`join`] |
 //! | allotment | gateway and authority | [`allotment`] |
 //! | issuing | gateway and authority | [`issue`] |
+//! | packs, in all of these | | [`pack`] |
 //! | leasing | station and gateway | [`lease`] |
 //! | writing | station and device | [`device`] |
 //! | write results | station and gateway | [`result`] |
 //! | reports | gateway and authority | [`report`] |
+//! | collecting an owed certificate | device and authority | [`collection`] |
 //! | standing | device and authority | [`standing`] |
 //! | figures of a factory | people and gateway | [`status`] |
 //! | registrations | authenticator and authority | [`registration`] |
@@ -22,11 +24,14 @@
 pub mod allotment;
 pub mod authenticate;
 pub mod bytes;
+pub mod collection;
 pub mod device;
 pub mod issue;
 pub mod join;
 pub mod lease;
+pub mod pack;
 pub mod problem;
+mod random_id;
 pub mod registration;
 pub mod report;
 pub mod result;

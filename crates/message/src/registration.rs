@@ -4,11 +4,12 @@
 //! authenticator asks for what comes after the last record that it has stored, and so misses none
 //! and takes none twice.
 
-use identity::{ApparatusId, DeviceNumber};
+use identity::{ApparatusId, DeviceNumber, HardwareUid, KeyIdentifier};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::bytes::SecretBytes;
+use crate::pack::Sealed;
 
 /// The most records in one answer.
 pub const REGISTRATIONS_MAX: usize = 1_000;
@@ -36,27 +37,53 @@ pub struct Registrations {
 pub struct Registration {
     /// The record's number.
     pub sequence: u64,
-    /// Whose credential it is about.
-    #[schema(value_type = String, example = "4TP9X2QZ7V0C3M8RHJ6KDWBN1E")]
-    pub apparatus_id: ApparatusId,
-    /// What happened to it.
+    /// What happened.
     pub event: Event,
 }
 
-/// What happened to a symmetric credential.
+/// What an authenticator must know.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Event {
-    /// A device holds it.
+    /// A pre-write key that sealed credentials are opened with. It comes before any of them.
+    PreWriteKey {
+        /// Its public name.
+        #[schema(value_type = String, example = "A123-1")]
+        key_identifier: KeyIdentifier,
+        /// The key, 32 bytes.
+        key: SecretBytes,
+    },
+    /// A device holds a symmetric credential as a pass phrase (source B table 704).
     Registered {
+        /// The credential.
+        #[schema(value_type = String, example = "4TP9X2QZ7V0C3M8RHJ6KDWBN1E")]
+        apparatus_id: ApparatusId,
         /// The pass phrase, 32 bytes.
         pass_phrase: SecretBytes,
         /// The product serial number that it is bound to.
         #[schema(value_type = String, example = "A123-654321")]
         device_number: DeviceNumber,
     },
-    /// It is refused from now on, for good.
+    /// A device holds a symmetric credential as ciphertext (source B tables 706 and 708).
+    RegisteredSealed {
+        /// The credential.
+        #[schema(value_type = String, example = "4TP9X2QZ7V0C3M8RHJ6KDWBN1E")]
+        apparatus_id: ApparatusId,
+        /// The ciphertext that the device keeps.
+        sealed: Sealed,
+        /// The chip, where the key that opens it is derived for it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        #[schema(value_type = Option<String>, example = "0011223344556677")]
+        hardware_uid: Option<HardwareUid>,
+        /// The product serial number that it is bound to.
+        #[schema(value_type = String, example = "A123-654321")]
+        device_number: DeviceNumber,
+    },
+    /// A symmetric credential is refused from now on, for good.
     Revoked {
+        /// The credential.
+        #[schema(value_type = String, example = "4TP9X2QZ7V0C3M8RHJ6KDWBN1E")]
+        apparatus_id: ApparatusId,
         /// Why.
         reason: String,
     },
@@ -68,7 +95,7 @@ mod tests {
 
     #[test]
     fn records_read_back() {
-        let json = r#"{"records":[{"sequence":1,"apparatusId":"00000000000000000000000000","event":{"event":"registered","passPhrase":"AAAA","deviceNumber":"A123-654321"}},{"sequence":2,"apparatusId":"00000000000000000000000000","event":{"event":"revoked","reason":"stolen"}}]}"#;
+        let json = r#"{"records":[{"sequence":1,"event":{"event":"registered","apparatusId":"00000000000000000000000000","passPhrase":"AAAA","deviceNumber":"A123-654321"}},{"sequence":2,"event":{"event":"revoked","apparatusId":"00000000000000000000000000","reason":"stolen"}}]}"#;
         let registrations: Registrations = serde_json::from_str(json).unwrap();
         assert_eq!(registrations.records.len(), 2);
         assert_eq!(serde_json::to_string(&registrations).unwrap(), json);

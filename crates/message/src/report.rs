@@ -3,10 +3,11 @@
 //! `POST /v1/reports`. A gateway numbers its records from 1 without gaps; the authority takes each
 //! once and answers a repeated record as it did the first time.
 
-use identity::{CredentialState, DeviceNumber, MemberName};
+use identity::{CredentialId, CredentialState, DeviceNumber, HardwareUid, MemberName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::bytes::Bytes;
 use crate::problem::Problem;
 use crate::result::Proof;
 
@@ -27,9 +28,9 @@ pub struct Report {
 pub struct Record {
     /// The record's number at its gateway: the idempotency key.
     pub sequence: u64,
-    /// The credential's device number.
+    /// The credential: a device number, or an apparatus ID.
     #[schema(value_type = String, example = "3012-123456")]
-    pub device_number: DeviceNumber,
+    pub credential: CredentialId,
     /// When it happened, in seconds since 1970 by the gateway's clock.
     pub time: i64,
     /// What happened.
@@ -38,16 +39,41 @@ pub struct Record {
 
 /// What happened to a credential.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "event", rename_all = "camelCase", deny_unknown_fields)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Event {
-    /// The pack is filed in the factory's stock; the authority may erase its copy of the secret.
+    /// The pack is filed in the factory's stock; the authority may erase its copy of a secret key.
     Stocked,
-    /// A device has stored the pack and proved it.
+    /// A device has stored its certificate and proved it.
     Verified {
         /// The station that wrote it.
         #[schema(value_type = String, example = "line-1")]
         station: MemberName,
         /// The device's proof, which the authority checks for itself.
+        proof: Proof,
+    },
+    /// A device has stored a symmetric credential, which belongs to its number from now on (source B
+    /// table 704).
+    Bound {
+        /// The station that wrote it.
+        #[schema(value_type = String, example = "line-1")]
+        station: MemberName,
+        /// The device's number.
+        #[schema(value_type = String, example = "A123-654321")]
+        device_number: DeviceNumber,
+        /// The device's chip.
+        #[schema(value_type = String, example = "0011223344556677")]
+        hardware_uid: HardwareUid,
+        /// The device's word to the authority, 32 bytes.
+        confirmation: Bytes,
+    },
+    /// A device made its own key while the authority could not be asked; its certificate is owed.
+    KeyBorn {
+        /// The station that saw it.
+        #[schema(value_type = String, example = "line-1")]
+        station: MemberName,
+        /// The device's signing request (RFC 2986 DER).
+        signing_request: Bytes,
+        /// The device's proof, by that key.
         proof: Proof,
     },
     /// Nobody can say whether a device holds it.

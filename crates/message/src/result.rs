@@ -2,7 +2,7 @@
 //!
 //! `POST /v1/results`, source A Figs. 17 (S10 to S13) and 23B.
 
-use identity::{DeviceNumber, HardwareUid};
+use identity::{ApparatusId, DeviceNumber, HardwareUid};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -43,8 +43,8 @@ pub enum WriteOutcome {
     },
 }
 
-/// Proof of possession: the device's signature with its new key over
-/// [`identity::line::proof_message`], and what the message was made of.
+/// What the device proves: that it holds its certificate's key, by a signature over
+/// [`identity::line::proof_message`], and that it holds its pass phrase, by two one-way values of it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Proof {
@@ -55,8 +55,26 @@ pub struct Proof {
     pub challenge: Bytes,
     /// SHA-256 over the pack as the device read it back from its flash, 32 bytes.
     pub pack_digest: Bytes,
-    /// ECDSA P-256 with SHA-256, `r` and `s` of 32 bytes each.
-    pub signature: Bytes,
+    /// ECDSA with the key of the device's certificate, or of the certificate that it is owed: `r` and `s`,
+    /// of 32 bytes each on P-256 and of 48 on P-384. Absent where the product takes no certificate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub signature: Option<Bytes>,
+    /// Absent where the product takes no symmetric credential.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confirmation: Option<Confirmation>,
+}
+
+/// Two one-way values of the pass phrase that a device now holds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Confirmation {
+    /// Whose pass phrase.
+    #[schema(value_type = String, example = "4TP9X2QZ7V0C3M8RHJ6KDWBN1E")]
+    pub apparatus_id: ApparatusId,
+    /// The value that the factory was given beforehand, 32 bytes.
+    pub station: Bytes,
+    /// The value that only the authority can check, 32 bytes: bound to device number, chip and batch.
+    pub authority: Bytes,
 }
 
 /// Write result response: the result is stored, and the station may release the device.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use identity::line::{Refusal, Session};
 use identity::{DeviceNumber, HardwareUid, ProductCode};
-use message::issue::CertificatePack;
+use message::pack::CredentialPack;
 use message::result::Proof;
 
 use line::{Line, LineDevice};
@@ -113,7 +113,7 @@ impl Device {
         &mut self,
         identity: &DeviceIdentity,
         number: &DeviceNumber,
-        pack: &CertificatePack,
+        pack: &CredentialPack,
         challenge: [u8; 32],
     ) -> Result<Proof, WriteError> {
         match self {

@@ -191,7 +191,10 @@ impl Station {
         };
         let result =
             WriteResultTransmission { attempt: attempt.attempt, device_number: number.clone(), outcome };
-        let client_certificate = lease.pack.client_certificate;
+        let client_certificate = lease
+            .pack
+            .certificate
+            .map_or_else(|| Bytes(Vec::new()), |certificate| certificate.client_certificate);
         let stage = Stage::Undelivered { result, client_certificate: client_certificate.clone() };
         let delivered = self.deliver(Attempt { stage, ..attempt }).await;
         if let Some(failure) = failure {
@@ -224,6 +227,9 @@ impl Station {
                 device_number: number.clone(),
                 product: identity.product.clone(),
                 hardware_uid: identity.hardware_uid.clone(),
+                key_identifier: None,
+                chip_key: None,
+                signing_request: None,
             };
             match self.ask_until_answered("/v1/leases", &request).await {
                 Ok(lease) => return Ok((attempt, lease)),
@@ -429,14 +435,17 @@ fn verify_pack(
     challenge: &[u8; 32],
     proof: &Proof,
 ) -> Result<(), Failure> {
-    let (number, pack) = (&lease.device_number, &lease.pack);
-    verify(&pack.client_certificate, number, chip, challenge, proof)?;
+    let number = &lease.device_number;
+    if let Some(certificate) = &lease.pack.certificate {
+        verify(&certificate.client_certificate, number, chip, challenge, proof)?;
+    }
+    let pack = lease.pack.on_the_line(number);
     let digest = line::pack_digest(
         number,
-        &pack.root_certificate.0,
-        &pack.issuing_certificate.0,
-        &pack.client_certificate.0,
-        pack.secret_key.expose(),
+        pack.root_certificate,
+        pack.issuing_certificate,
+        pack.client_certificate,
+        pack.secret_key,
     );
     if proof.pack_digest.0 != digest {
         return Err(Failure::NotProved("the device holds something else than it was sent".into()));
@@ -461,7 +470,7 @@ fn verify(
         hardware_uid: chip,
         challenge,
         pack_digest: &proof.pack_digest.0,
-        signature: &proof.signature.0,
+        signature: proof.signature.as_ref().map_or(&[], |signature| &signature.0),
     };
     possession::verify(&client_certificate.0, proof).map_err(|error| Failure::NotProved(error.to_string()))
 }

@@ -86,9 +86,14 @@ impl<'a> Fields<'a> {
         self.required(name).and_then(decoded).map(Bytes)
     }
 
-    /// The secret bytes of the next element, which must have this name.
-    pub fn secret(&mut self, name: &str) -> Result<SecretBytes, Fault> {
-        self.required(name).and_then(decoded).map(SecretBytes::new)
+    /// The bytes of the next element where it has this name.
+    pub fn optional_bytes(&mut self, name: &str) -> Result<Option<Bytes>, Fault> {
+        Ok(self.optional(name)?.map(decoded).transpose()?.map(Bytes))
+    }
+
+    /// The secret bytes of the next element where it has this name.
+    pub fn optional_secret(&mut self, name: &str) -> Result<Option<SecretBytes>, Fault> {
+        Ok(self.optional(name)?.map(decoded).transpose()?.map(SecretBytes::new))
     }
 
     /// Refuses what is left over.

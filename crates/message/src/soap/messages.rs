@@ -3,16 +3,17 @@
 use identity::line::{Refusal, Session};
 
 use super::{Fault, Fields, Header, Message, Writer};
+use crate::bytes::Bytes;
 use crate::device::{
     CertificateReceptionResponse, DeviceIdentification, DeviceIdentificationRequest, DeviceWriteResult,
     DeviceWriteResultResponse, PackTransmission,
 };
 use crate::issue::{
-    CertificatePack, CertificateTransmission, CertificateTransmissionRequest, DEVICE_NUMBERS_MAX,
-    NumberedPack,
+    CertificateTransmission, CertificateTransmissionRequest, DEVICE_NUMBERS_MAX, NumberedPack,
 };
 use crate::lease::{Lease, LeaseRequest};
-use crate::result::{Proof, WriteOutcome, WriteResultResponse, WriteResultTransmission};
+use crate::pack::{ApparatusPack, CertificatePack, CredentialPack, PackKey, Sealed, TwoKeys};
+use crate::result::{Confirmation, Proof, WriteOutcome, WriteResultResponse, WriteResultTransmission};
 
 const OK: &str = "O.K.";
 const NO_GOOD: &str = "N.G.";
@@ -42,13 +43,15 @@ impl Message for CertificateTransmission {
     const COMMAND: &'static str = "certificate transmission command";
 
     fn write_body(&self, body: &mut Writer) {
-        self.packs.iter().for_each(|numbered| write_pack(body, &numbered.device_number, &numbered.pack));
+        for NumberedPack { device_number, pack } in &self.packs {
+            write_pack(body, device_number, |element| write_certificate(element, pack));
+        }
     }
 
     fn read(_: &mut Header<'_>, body: &mut Fields<'_>) -> Result<Self, Fault> {
-        let mut packs = vec![read_pack(body)?];
-        while let Some(pack) = optional_pack(body)? {
-            packs.push(pack);
+        let mut packs = vec![numbered_pack(Fields::of(body.required("Pack")?)?)?];
+        while let Some(node) = body.optional("Pack")? {
+            packs.push(numbered_pack(Fields::of(node)?)?);
         }
         Ok(Self { packs })
     }
@@ -63,6 +66,9 @@ impl Message for LeaseRequest {
         body.element("Attempt", self.attempt);
         body.element("Product", &self.product);
         body.element("HardwareUid", &self.hardware_uid);
+        write_optional(body, "KeyIdentifier", self.key_identifier.as_ref());
+        write_optional_bytes(body, "ChipKey", self.chip_key.as_ref());
+        write_optional_bytes(body, "SigningRequest", self.signing_request.as_ref());
     }
 
     fn read(_: &mut Header<'_>, body: &mut Fields<'_>) -> Result<Self, Fault> {
@@ -71,6 +77,9 @@ impl Message for LeaseRequest {
             attempt: body.value("Attempt")?,
             product: body.value("Product")?,
             hardware_uid: body.value("HardwareUid")?,
+            key_identifier: body.optional_value("KeyIdentifier")?,
+            chip_key: body.optional_bytes("ChipKey")?,
+            signing_request: body.optional_bytes("SigningRequest")?,
         })
     }
 }
@@ -80,13 +89,20 @@ impl Message for Lease {
     const COMMAND: &'static str = CertificateTransmission::COMMAND;
 
     fn write_body(&self, body: &mut Writer) {
-        write_pack(body, &self.device_number, &self.pack);
+        write_pack(body, &self.device_number, |element| write_credentials(element, &self.pack));
+        if self.certificate_owed {
+            body.element("CertificateOwed", true);
+        }
         body.element("Expires", self.expires);
     }
 
     fn read(_: &mut Header<'_>, body: &mut Fields<'_>) -> Result<Self, Fault> {
-        let NumberedPack { device_number, pack } = read_pack(body)?;
-        Ok(Self { device_number, pack, expires: body.value("Expires")? })
+        let (device_number, pack) = read_credentials(body)?;
+        let certificate_owed = match body.optional_value::<String>("CertificateOwed")? {
+            Some(text) => read_boolean(&text)?,
+            None => false,
+        };
+        Ok(Self { device_number, pack, certificate_owed, expires: body.value("Expires")? })
     }
 }
 
@@ -172,13 +188,13 @@ impl Message for PackTransmission {
     }
 
     fn write_body(&self, body: &mut Writer) {
-        write_pack(body, &self.device_number, &self.pack);
+        write_pack(body, &self.device_number, |element| write_credentials(element, &self.pack));
     }
 
     fn read(header: &mut Header<'_>, body: &mut Fields<'_>) -> Result<Self, Fault> {
         let (session, challenge) = (read_session(header.text("Session")?)?, header.bytes("Challenge")?);
         let result_address = header.value("ResultAddress")?;
-        let NumberedPack { device_number, pack } = read_pack(body)?;
+        let (device_number, pack) = read_credentials(body)?;
         Ok(Self { session, challenge, result_address, device_number, pack })
     }
 }
@@ -239,34 +255,112 @@ impl Message for DeviceWriteResultResponse {
     }
 }
 
-fn write_pack(body: &mut Writer, device_number: &identity::DeviceNumber, pack: &CertificatePack) {
+fn write_pack(body: &mut Writer, device_number: &identity::DeviceNumber, content: impl FnOnce(&mut Writer)) {
     body.nest("Pack", |element| {
         element.element("DeviceNumber", device_number);
-        element.bytes("RootCertificate", &pack.root_certificate.0);
-        element.bytes("IssuingCertificate", &pack.issuing_certificate.0);
-        element.bytes("ClientCertificate", &pack.client_certificate.0);
-        element.bytes("SecretKey", pack.secret_key.expose());
+        content(element);
     });
 }
 
-fn read_pack(body: &mut Fields<'_>) -> Result<NumberedPack, Fault> {
-    pack_in(Fields::of(body.required("Pack")?)?)
-}
-
-fn optional_pack(body: &mut Fields<'_>) -> Result<Option<NumberedPack>, Fault> {
-    body.optional("Pack")?.map(|node| pack_in(Fields::of(node)?)).transpose()
-}
-
-fn pack_in(mut element: Fields<'_>) -> Result<NumberedPack, Fault> {
+fn numbered_pack(mut element: Fields<'_>) -> Result<NumberedPack, Fault> {
     let device_number = element.value("DeviceNumber")?;
-    let pack = CertificatePack {
-        root_certificate: element.bytes("RootCertificate")?,
-        issuing_certificate: element.bytes("IssuingCertificate")?,
-        client_certificate: element.bytes("ClientCertificate")?,
-        secret_key: element.secret("SecretKey")?,
-    };
+    let root_certificate = element.bytes("RootCertificate")?;
+    let pack = read_certificate(&mut element, root_certificate)?;
     element.end()?;
     Ok(NumberedPack { device_number, pack })
+}
+
+fn write_credentials(element: &mut Writer, pack: &CredentialPack) {
+    if let Some(certificate) = &pack.certificate {
+        write_certificate(element, certificate);
+    }
+    if let Some(apparatus) = &pack.apparatus {
+        element.nest("Apparatus", |element| write_apparatus(element, apparatus));
+    }
+}
+
+fn read_credentials(body: &mut Fields<'_>) -> Result<(identity::DeviceNumber, CredentialPack), Fault> {
+    let mut element = Fields::of(body.required("Pack")?)?;
+    let device_number = element.value("DeviceNumber")?;
+    let certificate = match element.optional_bytes("RootCertificate")? {
+        Some(root_certificate) => Some(read_certificate(&mut element, root_certificate)?),
+        None => None,
+    };
+    let apparatus =
+        element.optional("Apparatus")?.map(|node| read_apparatus(Fields::of(node)?)).transpose()?;
+    element.end()?;
+    Ok((device_number, CredentialPack { certificate, apparatus }))
+}
+
+fn write_certificate(element: &mut Writer, pack: &CertificatePack) {
+    element.bytes("RootCertificate", &pack.root_certificate.0);
+    element.bytes("IssuingCertificate", &pack.issuing_certificate.0);
+    element.bytes("ClientCertificate", &pack.client_certificate.0);
+    match &pack.key {
+        PackKey::Plain(key) => element.bytes("SecretKey", key.expose()),
+        PackKey::Sealed(key) => write_sealed(element, "SealedKey", key),
+        PackKey::DeviceOwn => {}
+    }
+}
+
+fn read_certificate(element: &mut Fields<'_>, root_certificate: Bytes) -> Result<CertificatePack, Fault> {
+    let (issuing_certificate, client_certificate) =
+        (element.bytes("IssuingCertificate")?, element.bytes("ClientCertificate")?);
+    let key = match (element.optional_secret("SecretKey")?, element.optional("SealedKey")?) {
+        (Some(key), None) => PackKey::Plain(key),
+        (None, Some(node)) => PackKey::Sealed(read_sealed(Fields::of(node)?)?),
+        (None, None) => PackKey::DeviceOwn,
+        (Some(_), Some(_)) => return Err(Fault::malformed(TwoKeys.to_string())),
+    };
+    Ok(CertificatePack { root_certificate, issuing_certificate, client_certificate, key })
+}
+
+fn write_apparatus(element: &mut Writer, pack: &ApparatusPack) {
+    element.element("ApparatusId", pack.apparatus_id);
+    write_sealed(element, "Sealed", &pack.sealed);
+    element.element("Form", pack.form);
+    element.bytes("Challenge", &pack.challenge.0);
+    element.bytes("Confirmation", &pack.confirmation.0);
+}
+
+fn read_apparatus(mut element: Fields<'_>) -> Result<ApparatusPack, Fault> {
+    let pack = ApparatusPack {
+        apparatus_id: element.value("ApparatusId")?,
+        sealed: read_sealed(Fields::of(element.required("Sealed")?)?)?,
+        form: element.value("Form")?,
+        challenge: element.bytes("Challenge")?,
+        confirmation: element.bytes("Confirmation")?,
+    };
+    element.end()?;
+    Ok(pack)
+}
+
+fn write_sealed(element: &mut Writer, name: &'static str, sealed: &Sealed) {
+    element.nest(name, |element| {
+        write_optional(element, "KeyIdentifier", sealed.key_identifier.as_ref());
+        element.bytes("Ciphertext", &sealed.ciphertext.0);
+    });
+}
+
+fn read_sealed(mut element: Fields<'_>) -> Result<Sealed, Fault> {
+    let sealed = Sealed {
+        key_identifier: element.optional_value("KeyIdentifier")?,
+        ciphertext: element.bytes("Ciphertext")?,
+    };
+    element.end()?;
+    Ok(sealed)
+}
+
+fn write_optional(body: &mut Writer, name: &'static str, value: Option<impl std::fmt::Display>) {
+    if let Some(value) = value {
+        body.element(name, value);
+    }
+}
+
+fn write_optional_bytes(body: &mut Writer, name: &'static str, bytes: Option<&Bytes>) {
+    if let Some(bytes) = bytes {
+        body.bytes(name, &bytes.0);
+    }
 }
 
 fn write_outcome(body: &mut Writer, outcome: &WriteOutcome) {
@@ -299,7 +393,14 @@ fn write_proof(body: &mut Writer, proof: &Proof) {
         element.element("HardwareUid", &proof.hardware_uid);
         element.bytes("Challenge", &proof.challenge.0);
         element.bytes("PackDigest", &proof.pack_digest.0);
-        element.bytes("Signature", &proof.signature.0);
+        write_optional_bytes(element, "Signature", proof.signature.as_ref());
+        if let Some(confirmation) = &proof.confirmation {
+            element.nest("Confirmation", |element| {
+                element.element("ApparatusId", confirmation.apparatus_id);
+                element.bytes("Station", &confirmation.station.0);
+                element.bytes("Authority", &confirmation.authority.0);
+            });
+        }
     });
 }
 
@@ -309,10 +410,24 @@ fn read_proof(body: &mut Fields<'_>) -> Result<Proof, Fault> {
         hardware_uid: element.value("HardwareUid")?,
         challenge: element.bytes("Challenge")?,
         pack_digest: element.bytes("PackDigest")?,
-        signature: element.bytes("Signature")?,
+        signature: element.optional_bytes("Signature")?,
+        confirmation: element
+            .optional("Confirmation")?
+            .map(|node| read_confirmation(Fields::of(node)?))
+            .transpose()?,
     };
     element.end()?;
     Ok(proof)
+}
+
+fn read_confirmation(mut element: Fields<'_>) -> Result<Confirmation, Fault> {
+    let confirmation = Confirmation {
+        apparatus_id: element.value("ApparatusId")?,
+        station: element.bytes("Station")?,
+        authority: element.bytes("Authority")?,
+    };
+    element.end()?;
+    Ok(confirmation)
 }
 
 fn expect_ok(body: &mut Fields<'_>) -> Result<(), Fault> {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use identity::DeviceNumber;
 use identity::line::{
-    self, ANSWER_FRAME_BYTES_MAX, Answer, FRAME_BYTES_MAX, FrameCollector, Pack, Refusal, Request, Session,
+    self, ANSWER_FRAME_BYTES_MAX, Answer, FRAME_BYTES_MAX, FrameCollector, Refusal, Request, Session,
     Transmission, Version,
 };
 use message::bytes::Bytes;
-use message::issue::CertificatePack;
+use message::pack::CredentialPack;
 use message::result::Proof;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -71,16 +71,10 @@ impl LineDevice {
         &mut self,
         identity: &DeviceIdentity,
         number: &DeviceNumber,
-        pack: &CertificatePack,
+        pack: &CredentialPack,
         challenge: [u8; 32],
     ) -> Result<Proof, WriteError> {
-        let pack = Pack {
-            device_number: number.clone(),
-            root_certificate: &pack.root_certificate.0,
-            issuing_certificate: &pack.issuing_certificate.0,
-            client_certificate: &pack.client_certificate.0,
-            secret_key: pack.secret_key.expose(),
-        };
+        let pack = pack.on_the_line(number);
         let request = Request::Transmission(Transmission { session: identity.session, pack });
         let received = self.ask(&request, |answer| matches!(answer, Answer::Reception).then_some(())).await;
         match received {
@@ -106,7 +100,8 @@ impl LineDevice {
             hardware_uid: identity.hardware_uid.clone(),
             challenge: Bytes(challenge.to_vec()),
             pack_digest: Bytes(result.pack_digest.to_vec()),
-            signature: Bytes(result.signature.to_vec()),
+            signature: Some(Bytes(result.signature.to_vec())),
+            confirmation: None,
         })
     }
 

@@ -14,7 +14,7 @@ use message::device::{
     CertificateReceptionResponse, DeviceIdentification, DeviceIdentificationRequest, DeviceWriteResult,
     DeviceWriteResultResponse, PackTransmission,
 };
-use message::issue::CertificatePack;
+use message::pack::CredentialPack;
 use message::problem::{Problem, ProblemCode};
 use message::result::Proof;
 use tokio::net::{TcpListener, UdpSocket, lookup_host};
@@ -59,7 +59,7 @@ impl SoapDevice {
         &mut self,
         identity: &DeviceIdentity,
         number: &DeviceNumber,
-        pack: &CertificatePack,
+        pack: &CredentialPack,
         challenge: [u8; 32],
     ) -> Result<Proof, WriteError> {
         let transmission = PackTransmission {

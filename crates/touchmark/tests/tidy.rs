@@ -10,24 +10,26 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The drawing of ARCHITECTURE.md: which of our crates each crate may depend on.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("identity", &[]),
     ("auth", &["identity"]),
-    ("device", &["identity"]),
+    ("seal", &["identity"]),
+    ("device", &["identity", "auth", "seal"]),
     ("message", &["identity"]),
     ("cert", &["identity"]),
     ("pki", &["identity", "cert"]),
     ("store", &["identity"]),
     ("transport", &["identity", "message", "cert"]),
-    ("authority", &["identity", "message", "cert", "pki", "store", "transport"]),
+    ("authority", &["identity", "auth", "seal", "message", "cert", "pki", "store", "transport"]),
     ("gateway", &["identity", "message", "cert", "store", "transport"]),
     ("station", &["identity", "message", "cert", "transport"]),
-    ("authenticator", &["identity", "auth", "message", "cert", "store", "transport"]),
+    ("authenticator", &["identity", "auth", "seal", "message", "cert", "store", "transport"]),
     (
         "touchmark",
         &[
             "identity",
             "auth",
+            "seal",
             "device",
             "message",
             "cert",
@@ -42,7 +44,7 @@ const EDGES: [(&str, &[&str]); 13] = [
     ),
 ];
 
-const CHIP_CRATES: [&str; 3] = ["identity", "auth", "device"];
+const CHIP_CRATES: [&str; 4] = ["identity", "auth", "seal", "device"];
 
 const LICENCES: [&str; 14] = [
     "0BSD",

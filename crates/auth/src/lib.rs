@@ -36,17 +36,25 @@
 //! # }
 //! ```
 //!
+//! Before all that, while a device is made, it confirms that it holds the pass phrase
+//! ([`station_confirmation`], [`authority_confirmation`]).
+//!
 //! A change to what is proved is a new [`Version`]: a new arm in `transcript.rs`, with vectors of its
 //! own in `tests/vectors.rs`. Those of a released version are never edited.
 
 #![no_std]
 
+mod confirmation;
+mod credential;
+mod framing;
 mod key;
 mod prover;
 mod transcript;
 mod verifier;
 mod version;
 
+pub use confirmation::{Confirmation, authority_confirmation, station_confirmation};
+pub use credential::{NotACredential, SymmetricCredential};
 pub use key::{PassPhrase, SessionKey};
 pub use prover::{Challenge, ChallengeRefused, Prover, ServerRefused, Unconfirmed};
 pub use transcript::{ChannelBinding, Nonce, Proof};

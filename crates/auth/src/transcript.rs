@@ -1,11 +1,11 @@
 //! What the two sides must agree on to the byte, and the values that are drawn from it.
 
 use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit, Mac};
 use identity::{ApparatusId, Member, Random};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use crate::framing::{length, mac};
 use crate::key::{PassPhrase, SessionKey};
 use crate::version::{Version, Versions};
 
@@ -111,22 +111,24 @@ impl Transcript<'_> {
         let hkdf =
             Hkdf::<Sha256>::from_prk(pass_phrase.expose()).expect("a pass phrase is as long as a digest");
         let mut key = SessionKey([0; SessionKey::BYTES]);
-        self.with_parts(SESSION_KEY, |parts| hkdf.expand_multi_info(parts, &mut key.0))
-            .expect("one block is within what HKDF gives");
+        self.with_fields(SESSION_KEY, |fields| {
+            let lengths = fields.map(length);
+            let parts: [&[u8]; 2 * FIELDS] =
+                core::array::from_fn(|i| if i % 2 == 0 { &lengths[i / 2] } else { fields[i / 2] });
+            hkdf.expand_multi_info(&parts, &mut key.0).expect("one block is within what HKDF gives");
+        });
         key
     }
 
     fn proof(&self, purpose: &[u8], pass_phrase: &PassPhrase) -> Proof {
-        let mut mac = Hmac::<Sha256>::new_from_slice(pass_phrase.expose()).expect("HMAC takes any key");
-        self.with_parts(purpose, |parts| parts.iter().for_each(|part| mac.update(part)));
-        Proof(mac.finalize().into_bytes().into())
+        self.with_fields(purpose, |fields| Proof(mac(pass_phrase, fields)))
     }
 
-    /// Hands over the transcript for one purpose: every field behind its length in four bytes,
-    /// highest first, so that no two transcripts run together into the same bytes.
-    fn with_parts<T>(&self, purpose: &[u8], take: impl FnOnce(&[&[u8]]) -> T) -> T {
+    /// Hands over the transcript for one purpose. Every field goes in behind its length, so that no two
+    /// transcripts run together into the same bytes.
+    fn with_fields<T>(&self, purpose: &[u8], take: impl FnOnce(&[&[u8]; FIELDS]) -> T) -> T {
         let server = self.server.text();
-        let fields: [&[u8]; FIELDS] = [
+        take(&[
             LABEL,
             purpose,
             &[self.version.number()],
@@ -139,11 +141,7 @@ impl Transcript<'_> {
             self.server_nonce.as_bytes(),
             b"tls-exporter",
             &self.channel.0,
-        ];
-        let lengths = fields.map(|field| u32::try_from(field.len()).expect("fields are short").to_be_bytes());
-        let parts: [&[u8]; 2 * FIELDS] =
-            core::array::from_fn(|i| if i % 2 == 0 { &lengths[i / 2] } else { fields[i / 2] });
-        take(&parts)
+        ])
     }
 }
 

@@ -128,13 +128,16 @@ impl Authority {
             let credential = authority.issuing.issue(device)?;
             let sealed_key =
                 authority.vault.seal(&device_key_context(&credential.number), &credential.secret_key)?;
-            let digest = line::pack_digest(
-                &credential.number,
-                authority.trust.root().der(),
-                authority.issuing.certificate(),
-                &credential.certificate,
-                &credential.secret_key,
-            );
+            let digest = line::pack_digest(&line::Pack {
+                device_number: credential.number.clone(),
+                certificate: Some(line::CertificatePart {
+                    root: authority.trust.root().der(),
+                    issuing: authority.issuing.certificate(),
+                    client: &credential.certificate,
+                    key: line::Key::Plain(&credential.secret_key),
+                }),
+                symmetric: None,
+            });
             let stored = Pack {
                 number: credential.number.clone(),
                 certificate: credential.certificate.clone(),

@@ -244,13 +244,11 @@ impl Gateway {
 
 fn pack_of(numbered: NumberedPack, secret: SealedSecret, now: i64) -> (DeviceNumber, Pack) {
     let NumberedPack { device_number, pack } = numbered;
-    let digest = line::pack_digest(
-        &device_number,
-        &pack.root_certificate.0,
-        &pack.issuing_certificate.0,
-        &pack.client_certificate.0,
-        secret_of(&pack),
-    );
+    let digest = line::pack_digest(&line::Pack {
+        device_number: device_number.clone(),
+        certificate: Some(pack.on_the_line()),
+        symmetric: None,
+    });
     let filed = Pack {
         created: now,
         root: pack.root_certificate.0,

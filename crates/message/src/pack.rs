@@ -23,23 +23,22 @@ pub struct CredentialPack {
 
 impl CredentialPack {
     /// The pack as the line protocol carries it, for the device of this number.
-    pub fn on_the_line(&self, device_number: &DeviceNumber) -> line::Pack<'_> {
-        let certificate = self.certificate.as_ref();
-        let bytes = |part: fn(&CertificatePack) -> &Bytes| {
-            certificate.map_or(&[][..], |certificate| part(certificate).0.as_slice())
-        };
-        line::Pack {
+    ///
+    /// # Errors
+    /// Its challenge is not one.
+    pub fn on_the_line(&self, device_number: &DeviceNumber) -> Result<line::Pack<'_>, BadChallenge> {
+        Ok(line::Pack {
             device_number: device_number.clone(),
-            root_certificate: bytes(|certificate| &certificate.root_certificate),
-            issuing_certificate: bytes(|certificate| &certificate.issuing_certificate),
-            client_certificate: bytes(|certificate| &certificate.client_certificate),
-            secret_key: match certificate.map(|certificate| &certificate.key) {
-                Some(PackKey::Plain(key)) => key.expose(),
-                _ => &[],
-            },
-        }
+            certificate: self.certificate.as_ref().map(CertificatePack::on_the_line),
+            symmetric: self.apparatus.as_ref().map(ApparatusPack::on_the_line).transpose()?,
+        })
     }
 }
+
+/// A pack's challenge does not have 32 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the challenge of a pack has 32 bytes")]
+pub struct BadChallenge;
 
 /// Certificate pack: certificates, and the key where it travels.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +52,22 @@ pub struct CertificatePack {
     pub client_certificate: Bytes,
     /// The key of the client certificate.
     pub key: PackKey,
+}
+
+impl CertificatePack {
+    /// The certificates as the line protocol carries them.
+    pub fn on_the_line(&self) -> line::CertificatePart<'_> {
+        line::CertificatePart {
+            root: &self.root_certificate.0,
+            issuing: &self.issuing_certificate.0,
+            client: &self.client_certificate.0,
+            key: match &self.key {
+                PackKey::Plain(key) => line::Key::Plain(key.expose()),
+                PackKey::Sealed(sealed) => line::Key::Sealed(&sealed.ciphertext.0),
+                PackKey::DeviceOwn => line::Key::Own,
+            },
+        }
+    }
 }
 
 /// How the key of a certificate reaches its device.
@@ -94,6 +109,21 @@ pub struct ApparatusPack {
     pub challenge: Bytes,
     /// What the device must answer the station, 32 bytes: a one-way value of the pass phrase.
     pub confirmation: Bytes,
+}
+
+impl ApparatusPack {
+    /// The credential as the line protocol carries it.
+    ///
+    /// # Errors
+    /// Its challenge is not one.
+    pub fn on_the_line(&self) -> Result<line::SymmetricPart<'_>, BadChallenge> {
+        Ok(line::SymmetricPart {
+            apparatus_id: self.apparatus_id,
+            sealed: &self.sealed.ciphertext.0,
+            form: self.form,
+            challenge: self.challenge.0.as_slice().try_into().map_err(|_| BadChallenge)?,
+        })
+    }
 }
 
 /// A certificate pack as it travels.

@@ -439,15 +439,8 @@ fn verify_pack(
     if let Some(certificate) = &lease.pack.certificate {
         verify(&certificate.client_certificate, number, chip, challenge, proof)?;
     }
-    let pack = lease.pack.on_the_line(number);
-    let digest = line::pack_digest(
-        number,
-        pack.root_certificate,
-        pack.issuing_certificate,
-        pack.client_certificate,
-        pack.secret_key,
-    );
-    if proof.pack_digest.0 != digest {
+    let pack = lease.pack.on_the_line(number).map_err(|error| Failure::NotProved(error.to_string()))?;
+    if proof.pack_digest.0 != line::pack_digest(&pack) {
         return Err(Failure::NotProved("the device holds something else than it was sent".into()));
     }
     Ok(())

@@ -22,7 +22,9 @@ impl Version {
     /// The oldest version spoken; a station asks a device's identity in it.
     pub const MIN: Self = Self(1);
     /// The newest version spoken.
-    pub const CURRENT: Self = Self(1);
+    pub const CURRENT: Self = Self::SECOND;
+    /// The version with sealed packs, symmetric credentials and keys that the device makes.
+    pub(super) const SECOND: Self = Self(2);
 
     /// The version with this number, where it is spoken here.
     pub fn new(number: u8) -> Option<Self> {
@@ -67,7 +69,7 @@ pub enum FrameError {
     CheckSum,
     /// The frame's version is not spoken here.
     Version(u8),
-    /// The frame is whole, but holds no message of the expected kind.
+    /// The frame is whole, but holds no message of the expected kind; or the message cannot be written.
     Message,
 }
 
@@ -88,16 +90,16 @@ impl core::error::Error for FrameError {}
 /// Writes `message` into `output` as one frame and returns the frame's length.
 ///
 /// # Errors
-/// [`FrameError::TooLong`] where `output` is too short.
+/// [`FrameError::TooLong`] where `output` is too short, [`FrameError::Message`] where the message says
+/// what cannot be written.
 pub fn encode<M: Encode<()>>(version: Version, message: &M, output: &mut [u8]) -> Result<usize, FrameError> {
     let length_max = output.len();
     let mut writer = FrameWriter { cobs: CobsEncoder::new(output), digest: CRC.digest() };
-    let written = minicbor::encode::Write::write_all(&mut writer, &[version.0]).is_ok()
-        && minicbor::encode(message, &mut writer).is_ok();
+    minicbor::encode::Write::write_all(&mut writer, &[version.0]).map_err(|_| FrameError::TooLong)?;
+    minicbor::encode(message, &mut writer)
+        .map_err(|error| if error.is_write() { FrameError::TooLong } else { FrameError::Message })?;
     let FrameWriter { mut cobs, digest } = writer;
-    if !written || cobs.push(&digest.finalize().to_le_bytes()).is_err() {
-        return Err(FrameError::TooLong);
-    }
+    cobs.push(&digest.finalize().to_le_bytes()).map_err(|_| FrameError::TooLong)?;
     let end = cobs.finalize();
     if end >= length_max {
         return Err(FrameError::TooLong);

@@ -1,21 +1,19 @@
 //! The requests and answers, and their CBOR.
 
-use core::fmt;
-use core::str::FromStr;
-
-use minicbor::decode::{self, Decoder};
-use minicbor::encode::{self, Encoder, Write};
+use heapless::Vec;
 use minicbor::{Decode, Encode};
 
-use super::VersionRange;
-use crate::{DeviceNumber, HardwareUid, ProductCode};
+use super::{Pack, Refusal, Version, VersionRange};
+use crate::{ApparatusId, DeviceNumber, HardwareUid, KeyIdentifier, ProductCode};
 
-/// The longest certificate in a pack.
-pub const CERTIFICATE_BYTES_MAX: usize = 1_536;
-/// The longest secret key in a pack. A P-256 key in PKCS#8 takes 138 bytes.
-pub const SECRET_KEY_BYTES_MAX: usize = 256;
+/// The longest signature: ECDSA P-384.
+pub const SIGNATURE_BYTES_MAX: usize = 96;
+/// The longest [`SigningRequest`].
+pub const SIGNING_REQUEST_BYTES_MAX: usize = 512;
+/// The bytes of a chip's public key.
+pub const CHIP_KEY_BYTES: usize = 65;
 /// The longest frame that holds an [`Answer`].
-pub const ANSWER_FRAME_BYTES_MAX: usize = 256;
+pub const ANSWER_FRAME_BYTES_MAX: usize = 544;
 
 /// What a station asks of the device on its port.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
@@ -43,9 +41,31 @@ pub enum Request<'a> {
         #[n(0)]
         session: Session,
     },
+    /// Make a key for this number, or say again which one you made.
+    #[n(4)]
+    KeyRequest {
+        /// The session.
+        #[n(0)]
+        session: Session,
+        /// The number that the certificate is to name.
+        #[n(1)]
+        device_number: DeviceNumber,
+    },
+}
+
+impl Request<'_> {
+    /// The oldest version of the protocol that this request can travel in.
+    pub fn oldest_version(&self) -> Version {
+        match self {
+            Self::Transmission(transmission) => transmission.pack.oldest_version(),
+            Self::KeyRequest { .. } => Version::SECOND,
+            Self::Identify | Self::ResultRequest { .. } | Self::ResultResponse { .. } => Version::MIN,
+        }
+    }
 }
 
 /// What the device answers.
+#[expect(clippy::large_enum_variant, reason = "a chip has no heap to put the largest on")]
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Answer {
     /// To [`Request::Identify`].
@@ -63,6 +83,9 @@ pub enum Answer {
     /// To any request: N.G.
     #[n(4)]
     Refused(#[n(0)] Refusal),
+    /// To [`Request::KeyRequest`].
+    #[n(5)]
+    SigningRequest(#[n(0)] SigningRequest),
 }
 
 /// One connection of a station with a device: a random number that the device makes.
@@ -108,6 +131,12 @@ pub struct Identity {
     /// Whether that pack is confirmed, so that the device takes no other.
     #[n(5)]
     pub confirmed: bool,
+    /// The pre-write key that its firmware was built with, if any.
+    #[n(6)]
+    pub key_identifier: Option<KeyIdentifier>,
+    /// The public key of its chip, if it has one: a point on P-256, uncompressed (SEC 1).
+    #[cbor(n(7), with = "minicbor::bytes")]
+    pub chip_key: Option<[u8; CHIP_KEY_BYTES]>,
 }
 
 /// A pack for the device of a session.
@@ -121,38 +150,6 @@ pub struct Transmission<'a> {
     pub pack: Pack<'a>,
 }
 
-/// A credential pack: device number, certificates and secret key.
-#[derive(Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Pack<'a> {
-    /// The number that the client certificate names.
-    #[n(0)]
-    pub device_number: DeviceNumber,
-    /// The root certificate, X.509 DER.
-    #[cbor(b(1), with = "minicbor::bytes")]
-    pub root_certificate: &'a [u8],
-    /// The certificate of the CA that signed the client certificate, X.509 DER.
-    #[cbor(b(2), with = "minicbor::bytes")]
-    pub issuing_certificate: &'a [u8],
-    /// The device's own certificate, X.509 DER.
-    #[cbor(b(3), with = "minicbor::bytes")]
-    pub client_certificate: &'a [u8],
-    /// The key of the client certificate, PKCS#8 DER.
-    #[cbor(b(4), with = "minicbor::bytes")]
-    pub secret_key: &'a [u8],
-}
-
-impl Pack<'_> {
-    /// The most bytes that a pack takes in CBOR.
-    pub const BYTES_MAX: usize = 3 * CERTIFICATE_BYTES_MAX + SECRET_KEY_BYTES_MAX + 64;
-
-    /// Whether every part is within its limit.
-    pub fn is_within_limits(&self) -> bool {
-        let certificates = [self.root_certificate, self.issuing_certificate, self.client_certificate];
-        certificates.iter().all(|certificate| certificate.len() <= CERTIFICATE_BYTES_MAX)
-            && self.secret_key.len() <= SECRET_KEY_BYTES_MAX
-    }
-}
-
 /// The device holds the pack, and proves it.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct WriteResult {
@@ -162,139 +159,55 @@ pub struct WriteResult {
     /// [`pack_digest`](super::pack_digest) of the pack as read back from flash.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub pack_digest: [u8; 32],
-    /// ECDSA P-256 with SHA-256 over [`proof_message`](super::proof_message): `r` and `s`, 32 bytes each.
-    #[cbor(n(2), with = "minicbor::bytes")]
-    pub signature: [u8; 64],
-}
-
-/// Why a device answers N.G.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Refusal {
-    /// The request cannot be read.
-    #[n(0)]
-    Malformed,
-    /// The request's version is not one that the device speaks.
-    #[n(1)]
-    UnsupportedVersion,
-    /// The session is not the one that the device opened last.
-    #[n(2)]
-    Replayed,
-    /// The pack is for another product.
+    /// ECDSA with the key of the certificate, or with the key that the device made and has no
+    /// certificate for yet, over [`proof_message`](super::proof_message): `r` and `s`, on P-256 with
+    /// SHA-256 of 32 bytes each, on P-384 with SHA-384 of 48. Empty where the device has no such key.
+    #[cbor(n(2), with = "bounded_bytes")]
+    pub signature: Vec<u8, SIGNATURE_BYTES_MAX>,
+    /// What only the holder of the pass phrase can say, where the pack has a symmetric credential.
     #[n(3)]
-    WrongProduct,
-    /// The device holds another pack, confirmed.
-    #[n(4)]
-    HoldsAnother,
-    /// A part of the pack is longer than the device can store.
-    #[n(5)]
-    TooLong,
-    /// The secret key is not a P-256 key in PKCS#8.
-    #[n(6)]
-    UnusableKey,
-    /// The memory could not be read, or did not keep what was written to it.
-    #[n(7)]
-    StorageFailed,
-    /// A result was asked of a device that holds no pack.
-    #[n(8)]
-    NothingStored,
+    pub confirmation: Option<Confirmation>,
 }
 
-impl Refusal {
-    /// Every refusal.
-    pub const ALL: [Self; 9] = [
-        Self::Malformed,
-        Self::UnsupportedVersion,
-        Self::Replayed,
-        Self::WrongProduct,
-        Self::HoldsAnother,
-        Self::TooLong,
-        Self::UnusableKey,
-        Self::StorageFailed,
-        Self::NothingStored,
-    ];
-
-    /// The refusal as a word: `wrong-product`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::UnsupportedVersion => "unsupported-version",
-            Self::Replayed => "replayed",
-            Self::WrongProduct => "wrong-product",
-            Self::HoldsAnother => "holds-another",
-            Self::TooLong => "too-long",
-            Self::UnusableKey => "unusable-key",
-            Self::StorageFailed => "storage-failed",
-            Self::NothingStored => "nothing-stored",
-        }
-    }
-
-    /// Whether the device certainly stored nothing of the pack it was sent.
-    pub fn is_untouched(self) -> bool {
-        self != Self::StorageFailed
-    }
+/// Two one-way values of the pass phrase that a device holds: each shows another reader that the device
+/// holds it, and neither gives it away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Confirmation {
+    /// Whose pass phrase.
+    #[n(0)]
+    pub apparatus_id: ApparatusId,
+    /// For the station, which was given what to expect.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub station: [u8; 32],
+    /// For the authority alone.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub authority: [u8; 32],
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+/// A signing request (PKCS#10, DER) for a key that the device made and keeps.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(transparent)]
+pub struct SigningRequest(
+    /// The request.
+    #[cbor(n(0), with = "bounded_bytes")]
+    pub Vec<u8, SIGNING_REQUEST_BYTES_MAX>,
+);
+
+/// A byte string with a greatest length.
+mod bounded_bytes {
+    use heapless::Vec;
+    use minicbor::decode::{self, Decoder};
+    use minicbor::encode::{self, Encoder, Write};
+
+    pub fn encode<C, W: Write, const N: usize>(
+        bytes: &Vec<u8, N>,
+        to: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        to.bytes(bytes)?.ok()
     }
-}
 
-impl core::error::Error for Refusal {}
-
-/// The text is not a refusal's word.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct UnknownRefusal;
-
-impl fmt::Display for UnknownRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a reason that a device gives")
-    }
-}
-
-impl core::error::Error for UnknownRefusal {}
-
-impl FromStr for Refusal {
-    type Err = UnknownRefusal;
-
-    fn from_str(text: &str) -> Result<Self, UnknownRefusal> {
-        Self::ALL.into_iter().find(|refusal| refusal.as_str() == text).ok_or(UnknownRefusal)
-    }
-}
-
-impl<C> Encode<C> for DeviceNumber {
-    fn encode<W: Write>(&self, to: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
-        to.str(&self.text())?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for DeviceNumber {
-    fn decode(from: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        from.str()?.parse().map_err(|_| decode::Error::message("not a device number"))
-    }
-}
-
-impl<C> Encode<C> for ProductCode {
-    fn encode<W: Write>(&self, to: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
-        to.str(self.as_str())?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for ProductCode {
-    fn decode(from: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        from.str()?.parse().map_err(|_| decode::Error::message("not a product code"))
-    }
-}
-
-impl<C> Encode<C> for HardwareUid {
-    fn encode<W: Write>(&self, to: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
-        to.bytes(self.as_bytes())?.ok()
-    }
-}
-
-impl<'b, C> Decode<'b, C> for HardwareUid {
-    fn decode(from: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        Self::new(from.bytes()?).map_err(|_| decode::Error::message("not a hardware UID"))
+    pub fn decode<C, const N: usize>(from: &mut Decoder<'_>, _: &mut C) -> Result<Vec<u8, N>, decode::Error> {
+        Vec::from_slice(from.bytes()?).map_err(|_| decode::Error::message("more bytes than there may be"))
     }
 }

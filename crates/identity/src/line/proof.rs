@@ -3,6 +3,7 @@
 use heapless::Vec;
 use sha2::{Digest, Sha256};
 
+use super::{Key, Pack};
 use crate::{DeviceNumber, HardwareUid};
 
 /// Tells these signatures from any other that the same key makes.
@@ -14,20 +15,30 @@ pub const PROOF_MESSAGE_BYTES_MAX: usize =
 
 const LENGTH_BYTES: usize = 4;
 
-/// SHA-256 over all parts of a pack, each behind its length in four bytes, highest first.
-pub fn pack_digest(
-    device_number: &DeviceNumber,
-    root_certificate: &[u8],
-    issuing_certificate: &[u8],
-    client_certificate: &[u8],
-    secret_key: &[u8],
-) -> [u8; 32] {
-    let number = device_number.text();
-    let parts = [number.as_bytes(), root_certificate, issuing_certificate, client_certificate, secret_key];
+/// SHA-256 over all parts of a pack, each behind its length in four bytes, highest first: number, three
+/// certificates and plain key, each empty where the pack has none; then, only where it has them, the
+/// sealed key, and the symmetric credential's four fields.
+pub fn pack_digest(pack: &Pack<'_>) -> [u8; 32] {
     let mut digest = Sha256::new();
-    for part in parts {
+    let mut take = |part: &[u8]| {
         digest.update(length(part));
         digest.update(part);
+    };
+    take(pack.device_number.text().as_bytes());
+    let (certificates, key) = match &pack.certificate {
+        Some(part) => ([part.root, part.issuing, part.client], part.key),
+        None => ([&[][..]; 3], Key::Own),
+    };
+    certificates.into_iter().for_each(&mut take);
+    take(if let Key::Plain(key) = key { key } else { &[] });
+    if let Key::Sealed(sealed) = key {
+        take(sealed);
+    }
+    if let Some(symmetric) = &pack.symmetric {
+        take(symmetric.apparatus_id.as_bytes());
+        take(symmetric.sealed);
+        take(symmetric.form.as_str().as_bytes());
+        take(&symmetric.challenge);
     }
     digest.finalize().into()
 }

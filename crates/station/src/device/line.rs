@@ -74,7 +74,7 @@ impl LineDevice {
         pack: &CredentialPack,
         challenge: [u8; 32],
     ) -> Result<Proof, WriteError> {
-        let pack = pack.on_the_line(number);
+        let pack = pack.on_the_line(number).map_err(|_| WriteError::NotTaken(Refusal::Malformed))?;
         let request = Request::Transmission(Transmission { session: identity.session, pack });
         let received = self.ask(&request, |answer| matches!(answer, Answer::Reception).then_some(())).await;
         match received {

@@ -4,7 +4,7 @@
 //! SOAP ([`crate::soap`]), and the device calls the station back with its write result.
 
 use identity::line::{Refusal, Session};
-use identity::{DeviceNumber, HardwareUid, ProductCode};
+use identity::{DeviceNumber, HardwareUid, KeyIdentifier, ProductCode};
 
 use crate::bytes::Bytes;
 use crate::pack::CredentialPack;
@@ -27,6 +27,26 @@ pub struct DeviceIdentification {
     pub holding: Option<DeviceNumber>,
     /// Whether a station has confirmed that pack; the device then takes no other.
     pub confirmed: bool,
+    /// The pre-write key that its firmware was built with, if any.
+    pub key_identifier: Option<KeyIdentifier>,
+    /// The public key of its chip, if it has one: an uncompressed point on P-256.
+    pub chip_key: Option<Bytes>,
+}
+
+/// Station to device: make a key for this number, or say again which one you made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyRequest {
+    /// The device's session.
+    pub session: Session,
+    /// The number that the certificate is to name.
+    pub device_number: DeviceNumber,
+}
+
+/// Device to station: the signing request for the key that it made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SigningRequestTransmission {
+    /// The request (RFC 2986 DER), or why there is none.
+    pub outcome: Result<Bytes, Refusal>,
 }
 
 /// Station to device: the pack to store, and where to send the write result.
@@ -44,7 +64,20 @@ pub struct PackTransmission {
     pub pack: CredentialPack,
 }
 
-/// Device to station: whether it takes the pack and will deliver its write result.
+/// Station to device: deliver your write result once more, for the pack that you hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WriteResultRequest {
+    /// The device's session.
+    pub session: Session,
+    /// 32 fresh bytes that the proof of possession must cover.
+    pub challenge: Bytes,
+    /// Where at the station the device delivers its write result, `http://HOST:PORT/soap`.
+    pub result_address: String,
+    /// The number whose pack it holds.
+    pub device_number: DeviceNumber,
+}
+
+/// Device to station: whether it takes the pack, or holds it, and will deliver its write result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CertificateReceptionResponse {
     /// O.K., or why not.

@@ -9,12 +9,17 @@
 //! The SOAP header carries the command word of source A Figs. 21 to 23. A peer may leave it out,
 //! since the element in the body says the same; where it is there, it must fit.
 //!
-//! To add a message: its type in the file of its conversation, its element in `provisioning.wsdl`,
-//! its [`Message`] in `soap/messages.rs`; an operation also its name in [`Operation`].
+//! Which elements a message is made of stands here in a file of the same name as its conversation's, and
+//! for others in `provisioning.wsdl`. To add a message: its type, its [`Message`] and its element there;
+//! an operation also its name in [`Operation`].
 
+mod device;
 mod fault;
 mod fields;
-mod messages;
+mod issue;
+mod lease;
+mod pack;
+mod result;
 mod tree;
 mod writer;
 
@@ -65,15 +70,21 @@ pub enum Operation {
     WriteResultTransmission,
     /// A device is asked what it is.
     DeviceIdentificationRequest,
+    /// A device is asked to make its key.
+    KeyRequest,
+    /// A device is asked to deliver its write result again.
+    WriteResultRequest,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::CertificateTransmissionRequest,
         Self::CertificateTransmission,
         Self::WriteResultTransmission,
         Self::DeviceIdentificationRequest,
+        Self::KeyRequest,
+        Self::WriteResultRequest,
     ];
 
     /// The operation's name.
@@ -83,6 +94,8 @@ impl Operation {
             Self::CertificateTransmission => "CertificateTransmission",
             Self::WriteResultTransmission => "WriteResultTransmission",
             Self::DeviceIdentificationRequest => "DeviceIdentificationRequest",
+            Self::KeyRequest => "KeyRequest",
+            Self::WriteResultRequest => "WriteResultRequest",
         }
     }
 

@@ -1,7 +1,7 @@
 //! Documents that must be refused, with a clear fault and no panic, and unusual ones that must not.
 
 use message::issue::CertificateTransmissionRequest;
-use message::lease::LeaseRequest;
+use message::lease::{Lease, LeaseRequest};
 use message::result::WriteResultTransmission;
 use message::soap::{DOCUMENT_BYTES_MAX, Envelope, Fault, FaultKind, document};
 use proptest::prelude::*;
@@ -131,6 +131,41 @@ fn a_single_value_given_twice_is_refused() {
     ] {
         let envelope = Envelope::parse(request(&content).as_bytes()).unwrap();
         assert_eq!(envelope.message::<LeaseRequest>().is_ok(), is_read, "{content}");
+    }
+}
+
+#[test]
+fn a_pack_has_all_its_certificates_and_one_key_at_most() {
+    let bytes = |name: &str| format!("<t:{name}>AQ==</t:{name}>");
+    let certificates = ["RootCertificate", "IssuingCertificate", "ClientCertificate"].map(bytes).concat();
+    let sealed = |name: &str| format!("<t:{name}>{}</t:{name}>", bytes("Ciphertext"));
+    let apparatus = |form: &str| {
+        format!(
+            "<t:Apparatus><t:ApparatusId>4TP9X2QZ7V0C3M8RHJ6KDWBN1E</t:ApparatusId>{}<t:Form>{form}</t:Form>{}</t:Apparatus>",
+            sealed("Sealed"),
+            ["Challenge", "Confirmation"].map(bytes).concat()
+        )
+    };
+    let lease = |pack: &str| {
+        let pack = format!("<t:Pack>{NUMBER}{pack}</t:Pack><t:Expires>1</t:Expires>");
+        let body = format!("<t:CertificateTransmission>{pack}</t:CertificateTransmission>");
+        Envelope::parse(envelope("", &body).as_bytes()).unwrap().message::<Lease>()
+    };
+    for (pack, is_read) in [
+        (certificates.clone(), true),
+        (certificates.clone() + &bytes("SecretKey"), true),
+        (certificates.clone() + &sealed("SealedKey") + &apparatus("sealed"), true),
+        (apparatus("opened"), true),
+        (String::new(), true),
+        (certificates.clone() + &bytes("SecretKey") + &sealed("SealedKey"), false),
+        (certificates.clone() + &apparatus("opened") + &sealed("SealedKey"), false),
+        (bytes("RootCertificate") + &bytes("ClientCertificate"), false),
+        (bytes("SecretKey"), false),
+        (apparatus("plain"), false),
+        (apparatus("opened") + &apparatus("opened"), false),
+        (certificates + &bytes("SealedKey"), false),
+    ] {
+        assert_eq!(lease(&pack).is_ok(), is_read, "{pack}");
     }
 }
 

@@ -1,20 +1,21 @@
 //! Every message reads back as it was written, and its document is one that the schema describes.
 
 use identity::line::{Refusal, Session};
-use identity::{CredentialState, DeviceNumber, HardwareUid, ProductCode, Serial};
+use identity::profile::SymmetricForm;
+use identity::{ApparatusId, CredentialState, DeviceNumber, HardwareUid, KeyIdentifier, ProductCode, Serial};
 use message::bytes::{Bytes, SecretBytes};
 use message::device::{
     CertificateReceptionResponse, DeviceIdentification, DeviceIdentificationRequest, DeviceWriteResult,
-    DeviceWriteResultResponse, PackTransmission,
+    DeviceWriteResultResponse, KeyRequest, PackTransmission, SigningRequestTransmission, WriteResultRequest,
 };
-use message::issue::{
-    CertificatePack, CertificateTransmission, CertificateTransmissionRequest, NumberedPack,
-};
+use message::issue::{CertificateTransmission, CertificateTransmissionRequest, NumberedPack};
 use message::lease::{AttemptId, Lease, LeaseRequest};
+use message::pack::{ApparatusPack, CertificatePack, CredentialPack, PackKey, Sealed};
 use message::problem::{Problem, ProblemCode};
-use message::result::{Proof, WriteOutcome, WriteResultResponse, WriteResultTransmission};
+use message::result::{Confirmation, Proof, WriteOutcome, WriteResultResponse, WriteResultTransmission};
 use message::soap::{AnswerError, Envelope, Fault, FaultKind, Message, Operation, document, wsdl};
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 
 fn round_trip<M: Message + PartialEq>(message: M) {
@@ -40,20 +41,83 @@ fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..300).prop_map(Bytes)
 }
 
-/// A pack's parts: a pack itself holds a secret and cannot be shown when a test fails.
-type PackParts = [Vec<u8>; 4];
-
-fn pack_parts() -> impl Strategy<Value = PackParts> {
-    [(); 4].map(|()| vec(any::<u8>(), 0..300))
+fn session() -> impl Strategy<Value = Session> {
+    any::<[u8; 16]>().prop_map(Session::new)
 }
 
-fn pack([root, issuing, client, key]: PackParts) -> CertificatePack {
+fn key_identifier() -> impl Strategy<Value = KeyIdentifier> {
+    "[0-9A-Z]([0-9A-Z-]{0,22}[0-9A-Z])?".prop_map(|text| text.parse().expect("a key identifier"))
+}
+
+fn apparatus_id() -> impl Strategy<Value = ApparatusId> {
+    any::<[u8; 16]>().prop_map(ApparatusId::new)
+}
+
+/// What a certificate pack is made of: a pack itself may hold a secret and cannot be shown when a test
+/// fails.
+#[derive(Clone, Debug)]
+struct CertificateParts {
+    certificates: [Vec<u8>; 3],
+    key: KeyParts,
+}
+
+#[derive(Clone, Debug)]
+enum KeyParts {
+    Plain(Vec<u8>),
+    Sealed(Sealed),
+    DeviceOwn,
+}
+
+fn sealed() -> impl Strategy<Value = Sealed> {
+    (option::of(key_identifier()), bytes())
+        .prop_map(|(key_identifier, ciphertext)| Sealed { key_identifier, ciphertext })
+}
+
+fn certificate_parts() -> impl Strategy<Value = CertificateParts> {
+    let part = || vec(any::<u8>(), 0..300);
+    let key = prop_oneof![
+        part().prop_map(KeyParts::Plain),
+        sealed().prop_map(KeyParts::Sealed),
+        Just(KeyParts::DeviceOwn)
+    ];
+    ([part(), part(), part()], key).prop_map(|(certificates, key)| CertificateParts { certificates, key })
+}
+
+fn certificate_pack(parts: CertificateParts) -> CertificatePack {
+    let [root, issuing, client] = parts.certificates.map(Bytes);
     CertificatePack {
-        root_certificate: Bytes(root),
-        issuing_certificate: Bytes(issuing),
-        client_certificate: Bytes(client),
-        secret_key: SecretBytes::new(key),
+        root_certificate: root,
+        issuing_certificate: issuing,
+        client_certificate: client,
+        key: match parts.key {
+            KeyParts::Plain(key) => PackKey::Plain(SecretBytes::new(key)),
+            KeyParts::Sealed(key) => PackKey::Sealed(key),
+            KeyParts::DeviceOwn => PackKey::DeviceOwn,
+        },
     }
+}
+
+fn apparatus_pack() -> impl Strategy<Value = ApparatusPack> {
+    let form = proptest::sample::select(SymmetricForm::ALL);
+    (apparatus_id(), sealed(), form, bytes(), bytes()).prop_map(
+        |(apparatus_id, sealed, form, challenge, confirmation)| ApparatusPack {
+            apparatus_id,
+            sealed,
+            form,
+            challenge,
+            confirmation,
+        },
+    )
+}
+
+type PackParts = (Option<CertificateParts>, Option<ApparatusPack>);
+
+fn pack_parts() -> impl Strategy<Value = PackParts> {
+    (option::of(certificate_parts()), option::of(apparatus_pack()))
+}
+
+fn pack((certificate, apparatus): PackParts) -> CredentialPack {
+    CredentialPack { certificate: certificate.map(certificate_pack), apparatus }
 }
 
 /// Sentences for people, with all that XML would trip over.
@@ -61,13 +125,22 @@ fn reason() -> impl Strategy<Value = String> {
     "[!-~äß中😀]([ -~äß中😀]{0,40}[!-~äß中😀])?"
 }
 
+fn confirmation() -> impl Strategy<Value = Confirmation> {
+    (apparatus_id(), bytes(), bytes()).prop_map(|(apparatus_id, station, authority)| Confirmation {
+        apparatus_id,
+        station,
+        authority,
+    })
+}
+
 fn proof() -> impl Strategy<Value = Proof> {
-    (hardware_uid(), bytes(), bytes(), bytes()).prop_map(
-        |(hardware_uid, challenge, pack_digest, signature)| Proof {
+    (hardware_uid(), bytes(), bytes(), option::of(bytes()), option::of(confirmation())).prop_map(
+        |(hardware_uid, challenge, pack_digest, signature, confirmation)| Proof {
             hardware_uid,
             challenge,
             pack_digest,
             signature,
+            confirmation,
         },
     )
 }
@@ -91,22 +164,29 @@ proptest! {
     }
 
     #[test]
-    fn certificate_transmission(packs in vec((device_number(), pack_parts()), 1..5)) {
-        let numbered = |(device_number, parts)| NumberedPack { device_number, pack: pack(parts) };
+    fn certificate_transmission(packs in vec((device_number(), certificate_parts()), 1..5)) {
+        let numbered = |(device_number, parts)| NumberedPack { device_number, pack: certificate_pack(parts) };
         round_trip(CertificateTransmission { packs: packs.into_iter().map(numbered).collect() });
     }
 
     #[test]
     fn lease_request(
         attempt in any::<[u8; 16]>(), device_number in device_number(), product in product(),
-        hardware_uid in hardware_uid(),
+        hardware_uid in hardware_uid(), key_identifier in option::of(key_identifier()),
+        chip_key in option::of(bytes()), signing_request in option::of(bytes()),
     ) {
-        round_trip(LeaseRequest { attempt: AttemptId::new(attempt), device_number, product, hardware_uid });
+        let attempt = AttemptId::new(attempt);
+        round_trip(LeaseRequest {
+            attempt, device_number, product, hardware_uid, key_identifier, chip_key, signing_request,
+        });
     }
 
     #[test]
-    fn lease(device_number in device_number(), parts in pack_parts(), expires in any::<i64>()) {
-        round_trip(Lease { device_number, pack: pack(parts), expires });
+    fn lease(
+        device_number in device_number(), parts in pack_parts(), certificate_owed in any::<bool>(),
+        expires in any::<i64>(),
+    ) {
+        round_trip(Lease { device_number, pack: pack(parts), certificate_owed, expires });
     }
 
     #[test]
@@ -123,28 +203,47 @@ proptest! {
 
     #[test]
     fn device_identification(
-        session in any::<[u8; 16]>(), product in product(), hardware_uid in hardware_uid(),
-        holding in proptest::option::of(device_number()), confirmed in any::<bool>(),
+        session in session(), product in product(), hardware_uid in hardware_uid(),
+        holding in option::of(device_number()), confirmed in any::<bool>(),
+        key_identifier in option::of(key_identifier()), chip_key in option::of(bytes()),
     ) {
-        let session = Session::new(session);
-        round_trip(DeviceIdentification { session, product, hardware_uid, holding, confirmed });
+        round_trip(DeviceIdentification {
+            session, product, hardware_uid, holding, confirmed, key_identifier, chip_key,
+        });
+    }
+
+    #[test]
+    fn key_request(session in session(), device_number in device_number()) {
+        round_trip(KeyRequest { session, device_number });
+    }
+
+    #[test]
+    fn signing_request(outcome in proptest::result::maybe_ok(bytes(), refusal())) {
+        round_trip(SigningRequestTransmission { outcome });
+    }
+
+    #[test]
+    fn write_result_request(
+        session in session(), challenge in bytes(), device_number in device_number(),
+    ) {
+        let result_address = "http://[::1]:9001/soap".into();
+        round_trip(WriteResultRequest { session, challenge, result_address, device_number });
     }
 
     #[test]
     fn pack_transmission(
-        session in any::<[u8; 16]>(), challenge in bytes(), device_number in device_number(), parts in pack_parts(),
+        session in session(), challenge in bytes(), device_number in device_number(), parts in pack_parts(),
     ) {
         let result_address = "http://127.0.0.1:9001/soap?line=1&port=2".into();
-        let session = Session::new(session);
         round_trip(PackTransmission { session, challenge, result_address, device_number, pack: pack(parts) });
     }
 
     #[test]
     fn device_write_result(
-        session in any::<[u8; 16]>(), device_number in device_number(),
+        session in session(), device_number in device_number(),
         outcome in proptest::result::maybe_ok(proof(), refusal()),
     ) {
-        round_trip(DeviceWriteResult { session: Session::new(session), device_number, outcome });
+        round_trip(DeviceWriteResult { session, device_number, outcome });
     }
 
     #[test]

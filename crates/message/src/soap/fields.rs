@@ -96,6 +96,16 @@ impl<'a> Fields<'a> {
         Ok(self.optional(name)?.map(decoded).transpose()?.map(SecretBytes::new))
     }
 
+    /// The truth value of the next element, which must have this name.
+    pub fn boolean(&mut self, name: &str) -> Result<bool, Fault> {
+        self.required(name).and_then(truth)
+    }
+
+    /// The truth value of the next element where it has this name.
+    pub fn optional_boolean(&mut self, name: &str) -> Result<Option<bool>, Fault> {
+        self.optional(name)?.map(truth).transpose()
+    }
+
     /// Refuses what is left over.
     pub fn end(mut self) -> Result<(), Fault> {
         match self.rest.next() {
@@ -181,4 +191,13 @@ fn decoded(node: &Node) -> Result<Vec<u8>, Fault> {
         Zeroizing::new(leaf(node)?.chars().filter(|c| !c.is_ascii_whitespace()).collect());
     let bytes = BASE64_STANDARD.decode(text.as_bytes());
     bytes.map_err(|error| Fault::malformed(format!("element {} is not base64: {error}", node.name)))
+}
+
+/// A boolean as XML Schema Part 2 clause 3.2.2 writes it.
+fn truth(node: &Node) -> Result<bool, Fault> {
+    match leaf(node)? {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(Fault::malformed(format!("element {}: true or false expected", node.name))),
+    }
 }

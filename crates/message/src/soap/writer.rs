@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::tree::is_xml_character;
 use super::{NAMESPACE, SOAP_1_1};
+use crate::bytes::Bytes;
 
 /// The prefix that our envelopes give to SOAP's own names.
 pub const SOAP_PREFIX: &str = "soap";
@@ -45,6 +46,20 @@ impl Writer {
     pub fn bytes(&mut self, name: &str, bytes: &[u8]) {
         let value = Zeroizing::new(BASE64_STANDARD.encode(bytes));
         self.nest(name, |inside| inside.text(&value));
+    }
+
+    /// An element of ours where there is a value for it.
+    pub fn optional(&mut self, name: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.element(name, value);
+        }
+    }
+
+    /// An element of ours where there are bytes for it, in base64.
+    pub fn optional_bytes(&mut self, name: &str, bytes: Option<&Bytes>) {
+        if let Some(bytes) = bytes {
+            self.bytes(name, &bytes.0);
+        }
     }
 
     /// An element of ours with elements inside.

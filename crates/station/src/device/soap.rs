@@ -50,7 +50,7 @@ impl SoapDevice {
     }
 
     pub async fn identify(&mut self) -> Result<DeviceIdentity, DeviceError> {
-        let DeviceIdentification { session, product, hardware_uid, holding, confirmed } =
+        let DeviceIdentification { session, product, hardware_uid, holding, confirmed, key_identifier: _, chip_key: _ } =
             call(&self.url, &DeviceIdentificationRequest, self.step_limit).await.map_err(device_error)?;
         Ok(DeviceIdentity { session, product, hardware_uid, holding, confirmed })
     }

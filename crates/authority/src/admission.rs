@@ -264,7 +264,7 @@ async fn store_certificate(
 /// Refuses whom nobody here could use, or who joins elsewhere.
 async fn check_joins_here(transaction: &mut Transaction, member: &Member) -> Result<(), AuthorityError> {
     match member.role() {
-        Role::Authenticator | Role::Service => Ok(()),
+        Role::Authenticator | Role::Service | Role::Center => Ok(()),
         Role::Gateway if allotment::factories(transaction).await?.contains(member.name()) => Ok(()),
         Role::Gateway => {
             let detail = format!("no factory {} is known here", member.name());

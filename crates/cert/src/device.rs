@@ -24,6 +24,8 @@ pub struct DeviceIdentity {
     pub spki_sha256: Fingerprint,
     /// The certificate's serial number.
     pub certificate_serial: CertificateSerial,
+    /// SHA-256 of the certificate of the CA that signed it.
+    pub issuer_sha256: Fingerprint,
 }
 
 /// What the register says of a device number.
@@ -73,7 +75,8 @@ impl DeviceVerifier {
         certificate: &Certificate,
         now: i64,
     ) -> Result<DeviceIdentity, Refusal> {
-        self.trust.issuing_authority(certificate)?.verify(certificate, Purpose::Client, now)?;
+        let issuer = self.trust.issuing_authority(certificate)?;
+        issuer.verify(certificate, Purpose::Client, now)?;
         check_signing_only(certificate)?;
         if !certificate.extended_key_usage()?.contains(&ID_KP_CLIENT_AUTH) {
             return Err(Refusal::ExtendedKeyUsage("clientAuth"));
@@ -82,6 +85,7 @@ impl DeviceVerifier {
             number: certificate.device_number().ok_or(Refusal::NoDeviceNumber)?,
             spki_sha256: certificate.spki_fingerprint(),
             certificate_serial: certificate.serial(),
+            issuer_sha256: issuer.certificate().fingerprint(),
         })
     }
 }

@@ -1,5 +1,5 @@
-//! Who takes part in the chain besides devices: an authority, its gateways, their stations; and for
-//! authentication the authenticators and the services that trust them.
+//! Who takes part in the chain besides devices: an authority, its gateways, their stations; for
+//! authentication the authenticators and the services that trust them; and the centers that devices call.
 
 use core::fmt;
 use core::str::FromStr;
@@ -21,11 +21,13 @@ pub enum Role {
     Authenticator,
     /// Serves devices that an authenticator vouches for.
     Service,
+    /// Answers the calls of devices in the field.
+    Center,
 }
 
 impl Role {
-    const ALL: [Self; 5] =
-        [Self::Authority, Self::Gateway, Self::Station, Self::Authenticator, Self::Service];
+    const ALL: [Self; 6] =
+        [Self::Authority, Self::Gateway, Self::Station, Self::Authenticator, Self::Service, Self::Center];
 
     /// The role's name: `gateway`.
     pub fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Role {
             Self::Station => "station",
             Self::Authenticator => "authenticator",
             Self::Service => "service",
+            Self::Center => "center",
         }
     }
 }
@@ -93,6 +96,11 @@ impl Member {
         Self { role: Role::Service, factory: None, name }
     }
 
+    /// The center of this name.
+    pub fn center(name: MemberName) -> Self {
+        Self { role: Role::Center, factory: None, name }
+    }
+
     /// The member's role.
     pub fn role(&self) -> Role {
         self.role
@@ -108,7 +116,7 @@ impl Member {
         match self.role {
             Role::Gateway => Some(&self.name),
             Role::Station => self.factory.as_ref(),
-            Role::Authority | Role::Authenticator | Role::Service => None,
+            Role::Authority | Role::Authenticator | Role::Service | Role::Center => None,
         }
     }
 
@@ -169,6 +177,7 @@ impl FromStr for Member {
             (Role::Station, Some(name), None) => Ok(Self::station(first, name)),
             (Role::Authenticator, None, None) => Ok(Self::authenticator(first)),
             (Role::Service, None, None) => Ok(Self::service(first)),
+            (Role::Center, None, None) => Ok(Self::center(first)),
             _ => Err(ParseMemberError),
         }
     }
@@ -196,7 +205,7 @@ impl fmt::Display for Member {
     }
 }
 
-serde_as_text!(Role, "authority, gateway, station, authenticator or service");
+serde_as_text!(Role, "authority, gateway, station, authenticator, service or center");
 serde_as_text!(MemberName, "a name of 1 to 32 small letters, digits and inner hyphens");
 serde_as_text!(Member, "a member such as urn:touchmark:gateway:osaka");
 
@@ -215,6 +224,7 @@ mod tests {
             "urn:touchmark:station:osaka:line-1",
             "urn:touchmark:authenticator:europe",
             "urn:touchmark:service:supplies",
+            "urn:touchmark:center:europe",
         ] {
             assert_eq!(urn.parse::<Member>().unwrap().to_string(), urn);
         }

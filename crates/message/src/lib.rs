@@ -18,14 +18,19 @@
 //! | standing | device and authority | [`standing`] |
 //! | figures of a factory | people and gateway | [`status`] |
 //! | registrations | authenticator and authority | [`registration`] |
+//! | services that are shut out | authenticator and authority | [`shut_out`] |
 //! | authentication | device, authenticator and service | [`authenticate`] |
+//! | which devices were made | center and authority | [`fleet`] |
+//! | calls | device and center | [`call`] |
 //! | refusals | all | [`problem`] |
 
 pub mod allotment;
 pub mod authenticate;
 pub mod bytes;
+pub mod call;
 pub mod collection;
 pub mod device;
+pub mod fleet;
 pub mod issue;
 pub mod join;
 pub mod lease;
@@ -35,6 +40,7 @@ mod random_id;
 pub mod registration;
 pub mod report;
 pub mod result;
+pub mod shut_out;
 pub mod soap;
 pub mod standing;
 pub mod status;

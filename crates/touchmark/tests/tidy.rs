@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The drawing of ARCHITECTURE.md: which of our crates each crate may depend on.
-const EDGES: [(&str, &[&str]); 14] = [
+const EDGES: [(&str, &[&str]); 15] = [
     ("identity", &[]),
     ("auth", &["identity"]),
     ("seal", &["identity"]),
@@ -24,6 +24,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("gateway", &["identity", "message", "cert", "store", "transport"]),
     ("station", &["identity", "message", "cert", "transport"]),
     ("authenticator", &["identity", "auth", "seal", "message", "cert", "store", "transport"]),
+    ("center", &["identity", "message", "cert", "store", "transport"]),
     (
         "touchmark",
         &[
@@ -40,6 +41,7 @@ const EDGES: [(&str, &[&str]); 14] = [
             "gateway",
             "station",
             "authenticator",
+            "center",
         ],
     ),
 ];

@@ -13,9 +13,8 @@ use std::thread::available_parallelism;
 use cert::Fingerprint;
 use identity::{CredentialState, DeviceNumber, Member, MemberName, ProductCode, Transition, line};
 use message::bytes::{Bytes, SecretBytes};
-use message::issue::{
-    CertificatePack, CertificateTransmission, CertificateTransmissionRequest, NumberedPack,
-};
+use message::issue::{CertificateTransmission, CertificateTransmissionRequest, NumberedPack};
+use message::pack::{CertificatePack, PackKey};
 use pki::{DeviceCredential, DeviceProfile, NO_EXPIRY, PreparedDevice, Validity};
 use serde::Serialize;
 use store::StoreError;
@@ -213,7 +212,7 @@ impl Authority {
             root_certificate: Bytes(self.trust.root().der().to_vec()),
             issuing_certificate: Bytes(self.issuing.certificate().to_vec()),
             client_certificate: Bytes(certificate),
-            secret_key,
+            key: PackKey::Plain(secret_key),
         }
     }
 }

@@ -3,12 +3,13 @@
 
 use identity::scan::CheckDigit;
 use identity::{MemberName, ProductCode, Serial};
-use message::allotment::{self as said, CheckDigitName, ProductAllotment, SerialRange};
+use message::allotment::{self as said, CheckDigitName, Credentials, ProductAllotment, SerialRange};
 use message::problem::ProblemCode;
 use serde::Serialize;
 use store::Snapshot;
 use store::audit::{self, Actor};
 use store::authority::allotment::{self, Allotment, Range};
+use store::authority::pre_write_key;
 use store::authority::product::{self, Product};
 
 use crate::desk::Desk;
@@ -27,7 +28,7 @@ pub struct NewRange {
 #[serde(rename_all = "camelCase")]
 struct ProductSet<'a> {
     product: &'a ProductCode,
-    takes_certificate: bool,
+    credentials: Credentials,
     organization: Option<&'a str>,
     validity_days: Option<u32>,
     check_digit: CheckDigitName,
@@ -60,7 +61,7 @@ impl Desk {
                     product::set(transaction, &product).await?;
                     let entry = ProductSet {
                         product: &product.code,
-                        takes_certificate: product.takes_certificate,
+                        credentials: Credentials(product.profile),
                         organization: product.organization.as_deref(),
                         validity_days: product.validity_days,
                         check_digit: check_digit_name(product.check_digit),
@@ -157,13 +158,13 @@ impl Desk {
     }
 }
 
-/// What a gateway is told of one product; nothing where the product takes no certificate.
+/// What a gateway is told of one product; nothing where its devices take no credential.
 async fn product_allotment(
     snapshot: &mut Snapshot,
     allotted: Allotment,
 ) -> Result<Option<ProductAllotment>, AuthorityError> {
     let Allotment { factory, product: code, quota, issued } = allotted;
-    let Some(product) = product::find(snapshot, &code).await?.filter(|product| product.takes_certificate)
+    let Some(product) = product::find(snapshot, &code).await?.filter(|product| product.profile.takes_any())
     else {
         return Ok(None);
     };
@@ -173,8 +174,18 @@ async fn product_allotment(
         .filter(|range| range.factory == factory)
         .map(|range| SerialRange { first: range.first, last: range.last })
         .collect();
-    let check_digit = check_digit_name(product.check_digit);
-    Ok(Some(ProductAllotment { product: code, check_digit, quota, issued, serial_ranges }))
+    let (_, current_key) = pre_write_key::of_product(snapshot, &code).await?;
+    Ok(Some(ProductAllotment {
+        product: code,
+        check_digit: check_digit_name(product.check_digit),
+        credentials: Credentials(product.profile),
+        key_identifier: current_key
+            .filter(|_| product.profile.sealing().needs_pre_write_key())
+            .map(|key| key.identifier),
+        quota,
+        issued,
+        serial_ranges,
+    }))
 }
 
 async fn check_known(

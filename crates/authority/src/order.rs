@@ -98,9 +98,13 @@ async fn products(
         let Some(product) = product::find(snapshot, code).await? else {
             return refused(ProblemCode::UnknownProduct, format!("no product {code} is known here"));
         };
-        if !product.takes_certificate {
+        if product.profile.certificate().is_none() {
             let detail = format!("product {code} takes no certificate");
             return refused(ProblemCode::ProductWithoutCredential, detail);
+        }
+        if product.profile.certificate_needs_device() {
+            let detail = format!("a certificate of {code} is made for the device in front of the station");
+            return refused(ProblemCode::NotAllowed, detail);
         }
         let ranges = allotment::ranges_of_product(snapshot, code).await?;
         let outside = numbers

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cert::{Fingerprint, possession};
-use identity::{CredentialState, DeviceNumber, HardwareUid, Member, MemberName, Transition};
+use identity::{CredentialId, CredentialState, DeviceNumber, HardwareUid, Member, MemberName, Transition};
 use message::problem::{Problem, ProblemCode};
 use message::report::{Event, RECORDS_MAX, Record, RecordAnswer, Report, ReportAnswer};
 use message::result::Proof;
@@ -34,8 +34,7 @@ impl Desk {
             return Ok(ReportAnswer { records: Vec::new() });
         };
         let (first, last) = (first.sequence, last.sequence);
-        let numbers: Vec<DeviceNumber> =
-            report.records.iter().map(|record| record.device_number.clone()).collect();
+        let numbers: Vec<DeviceNumber> = report.records.iter().filter_map(number).cloned().collect();
         let packs = pack::find_all(&mut self.store.read().await?, &numbers).await?;
         let judged = spawn_blocking(move || judge_proofs(report.records, &packs)).await?;
         let (now, gateway) = (self.now(), gateway.clone());
@@ -78,10 +77,10 @@ struct Judged {
 fn judge_proofs(records: Vec<Record>, packs: &[Pack]) -> Vec<Judged> {
     let packs: HashMap<&DeviceNumber, &Pack> = packs.iter().map(|pack| (&pack.number, pack)).collect();
     let judge = |record: Record| {
-        let pack = packs.get(&record.device_number);
+        let pack = number(&record).and_then(|number| packs.get(number));
         let proof_fault = match &record.event {
             Event::Verified { proof, .. } => pack.and_then(|pack| proof_fault(pack, proof)),
-            Event::Stocked | Event::Suspect { .. } | Event::Voided { .. } => None,
+            _ => None,
         };
         let text = serde_json::to_vec(&record).expect("a record is plain data");
         Judged { record_sha256: Fingerprint::of(&text), record, proof_fault }
@@ -99,7 +98,7 @@ fn proof_fault(pack: &Pack, proof: &Proof) -> Option<String> {
         hardware_uid: &proof.hardware_uid,
         challenge: &proof.challenge.0,
         pack_digest: &proof.pack_digest.0,
-        signature: &proof.signature.0,
+        signature: proof.signature.as_ref().map_or(&[], |signature| &signature.0),
     };
     possession::verify(&pack.certificate, proof).err().map(|error| error.to_string())
 }
@@ -128,12 +127,12 @@ impl Intake {
         judged: &[Judged],
     ) -> Result<Self, StoreError> {
         let numbers: Vec<DeviceNumber> =
-            judged.iter().map(|judged| judged.record.device_number.clone()).collect();
+            judged.iter().filter_map(|judged| number(&judged.record)).cloned().collect();
         let chips: Vec<HardwareUid> = judged
             .iter()
             .filter_map(|judged| match &judged.record.event {
                 Event::Verified { proof, .. } => Some(proof.hardware_uid.clone()),
-                Event::Stocked | Event::Suspect { .. } | Event::Voided { .. } => None,
+                _ => None,
             })
             .collect();
         let taken = report::find_all(snapshot, gateway, first, last).await?;
@@ -185,10 +184,11 @@ impl Intake {
     /// The steps that the event means for its credential, or why it cannot be.
     fn steps(&self, judged: &Judged) -> Result<Vec<Transition>, Problem> {
         use Transition::{Doubt, Lease, Stock, Verify, Void, Write};
-        let number = &judged.record.device_number;
-        let known = self.credentials.get(number).filter(|known| known.factory == self.factory);
-        let Some(credential) = known else {
-            let detail = format!("{number} was not issued to {}", self.factory);
+        let number = number(&judged.record);
+        let known = number.and_then(|number| self.credentials.get(number));
+        let Some((number, credential)) = number.zip(known.filter(|known| known.factory == self.factory))
+        else {
+            let detail = format!("{} was not issued to {}", judged.record.credential, self.factory);
             return Err(Problem::new(ProblemCode::NotAllowed, detail));
         };
         match &judged.record.event {
@@ -214,16 +214,19 @@ impl Intake {
                 }
                 Err(Problem::new(ProblemCode::SecondDevice, format!("{number} is another device")))
             }
+            Event::Bound { .. } | Event::KeyBorn { .. } => {
+                let detail = format!("{number} is a certificate that the authority has made");
+                Err(Problem::new(ProblemCode::MalformedRequest, detail))
+            }
         }
     }
 
     /// Takes the credential the steps further; where it then stands.
     fn apply(&mut self, record: &Record, steps: &[Transition]) -> Result<CredentialState, Problem> {
-        let number = &record.device_number;
-        let credential = self
-            .credentials
-            .get_mut(number)
-            .ok_or_else(|| Problem::new(ProblemCode::NotAllowed, format!("{number} was never issued")))?;
+        let never_issued =
+            || Problem::new(ProblemCode::NotAllowed, format!("{} was never issued", record.credential));
+        let number = number(record).ok_or_else(never_issued)?;
+        let credential = self.credentials.get_mut(number).ok_or_else(never_issued)?;
         let from = credential.state;
         let to = steps
             .iter()
@@ -243,8 +246,9 @@ impl Intake {
 
     /// Notes what else the event means.
     fn note(&mut self, record: &Record) {
-        let number = &record.device_number;
+        let Some(number) = number(record) else { return };
         match &record.event {
+            Event::Bound { .. } | Event::KeyBorn { .. } => {}
             Event::Stocked => self.keys_to_erase.push(number.clone()),
             Event::Suspect { reason } => self.reasons.push((number.clone(), reason.clone())),
             Event::Voided { reason } => {
@@ -282,6 +286,14 @@ impl Intake {
         device::set_reasons(transaction, &self.reasons).await?;
         pack::erase_keys(transaction, &self.keys_to_erase).await?;
         Ok(report::insert(transaction, gateway, &self.taken).await?)
+    }
+}
+
+/// The device number of a record about a certificate.
+fn number(record: &Record) -> Option<&DeviceNumber> {
+    match &record.credential {
+        CredentialId::Number(number) => Some(number),
+        CredentialId::Apparatus(_) => None,
     }
 }
 

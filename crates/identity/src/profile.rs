@@ -83,6 +83,11 @@ impl Sealing {
     pub fn needs_chip(self) -> bool {
         matches!(self, Self::DeviceKey | Self::ChipKey)
     }
+
+    /// Whether the product's pre-write key is needed to seal.
+    pub fn needs_pre_write_key(self) -> bool {
+        matches!(self, Self::PreWriteKey | Self::DeviceKey)
+    }
 }
 
 words! {
@@ -130,6 +135,12 @@ pub struct CredentialProfile {
 impl CredentialProfile {
     /// The profile of a product whose devices take nothing.
     pub const NONE: Self = Self { certificate: None, symmetric: None, sealing: Sealing::Plain };
+    /// The profile of a product whose devices take a certificate on P-256 that comes with its key, in clear.
+    pub const PLAIN_CERTIFICATE: Self = Self {
+        certificate: Some(CertificateProfile { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::Authority }),
+        symmetric: None,
+        sealing: Sealing::Plain,
+    };
 
     /// The profile of a product whose devices take these credentials.
     ///

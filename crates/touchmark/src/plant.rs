@@ -17,6 +17,7 @@ use authority::{Authority, Ceremony, NewRange};
 use cert::Trust;
 use cert::tls::{Credential, HostTrust};
 use gateway::{Desk, Gateway, Settings};
+use identity::profile::CredentialProfile;
 use identity::{Clock, Member, MemberName, ProductCode, Random, Serial};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -233,7 +234,7 @@ async fn set_up_authority(
     for ProductBlueprint { code, first, last, quota } in &blueprint.products {
         let product = Product {
             code: code.clone(),
-            takes_certificate: true,
+            profile: CredentialProfile::PLAIN_CERTIFICATE,
             organization: None,
             validity_days: None,
             check_digit: identity::scan::CheckDigit::None,

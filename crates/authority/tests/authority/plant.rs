@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use authority::{Authority, AuthorityError, Ceremony, Desk, Names, NewRange};
 use aws_lc_rs::rand::SystemRandom as Generator;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use identity::profile::CredentialProfile;
 use identity::scan::CheckDigit;
 use identity::{Clock, DeviceNumber, Member, MemberName, Random, line};
 use message::bytes::Bytes;
 use message::issue::{CertificateTransmission, CertificateTransmissionRequest, NumberedPack};
+use message::pack::PackKey;
 use message::problem::ProblemCode;
 use message::report::{Event, Record, RecordAnswer, Report};
 use message::result::Proof;
@@ -95,14 +97,14 @@ impl Plant {
 
     async fn set_up_osaka(&self) {
         let desk = self.authority.desk();
-        for (code, takes_certificate, organization, validity_days) in [
-            ("3012", true, None, None),
-            ("A123", true, Some("Example Works"), Some(3_650)),
-            ("3013", false, None, None),
+        for (code, profile, organization, validity_days) in [
+            ("3012", CredentialProfile::PLAIN_CERTIFICATE, None, None),
+            ("A123", CredentialProfile::PLAIN_CERTIFICATE, Some("Example Works"), Some(3_650)),
+            ("3013", CredentialProfile::NONE, None, None),
         ] {
             let product = Product {
                 code: code.parse().unwrap(),
-                takes_certificate,
+                profile,
                 organization: organization.map(str::to_owned),
                 validity_days,
                 check_digit: CheckDigit::None,
@@ -167,7 +169,7 @@ pub fn code(error: &AuthorityError) -> ProblemCode {
 }
 
 pub fn record(sequence: u64, number: &DeviceNumber, event: Event) -> Record {
-    Record { sequence, device_number: number.clone(), time: START + 60, event }
+    Record { sequence, credential: number.clone().into(), time: START + 60, event }
 }
 
 /// The proof that the device with this chip and this pack gives.
@@ -180,16 +182,25 @@ pub fn proof(numbered: &NumberedPack, chip: &str) -> Proof {
         &pack.root_certificate.0,
         &pack.issuing_certificate.0,
         &pack.client_certificate.0,
-        pack.secret_key.expose(),
+        secret_key(numbered),
     );
     let message = line::proof_message(number, &hardware_uid, &challenge, &digest);
-    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pack.secret_key.expose()).unwrap();
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, secret_key(numbered)).unwrap();
     let signature = key.sign(&Generator::new(), &message).unwrap();
     Proof {
         hardware_uid,
         challenge: Bytes(challenge.to_vec()),
         pack_digest: Bytes(digest.to_vec()),
-        signature: Bytes(signature.as_ref().to_vec()),
+        signature: Some(Bytes(signature.as_ref().to_vec())),
+        confirmation: None,
+    }
+}
+
+/// The key of a plain pack.
+pub fn secret_key(numbered: &NumberedPack) -> &[u8] {
+    match &numbered.pack.key {
+        PackKey::Plain(key) => key.expose(),
+        PackKey::Sealed(_) | PackKey::DeviceOwn => panic!("{} has no plain key", numbered.device_number),
     }
 }
 

@@ -116,7 +116,7 @@ async fn a_proof_that_does_not_hold_is_not_believed() {
         let mut other_digest = good.clone();
         other_digest.pack_digest.0[0] ^= 1;
         let mut short = good.clone();
-        short.signature.0.pop();
+        short.signature.as_mut().unwrap().0.pop();
         let of_another = proof(&packs[1], CHIP);
         let wrong = [other_chip, other_challenge, other_digest, short, of_another];
         let records: Vec<Record> =

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use transport::{CallError, Client, HostTls, Limits, join, serve};
 use zeroize::Zeroizing;
 
-use crate::plant::{Plant, head_office, numbers, osaka, person, record, verified};
+use crate::plant::{Plant, head_office, numbers, osaka, person, record, secret_key, verified};
 
 /// Serves the plant's authority until the test ends; its address.
 async fn serving(plant: &Plant) -> String {
@@ -62,7 +62,7 @@ async fn a_gateway_joins_orders_and_reports_and_the_device_is_known() {
     let numbered = &issued.packs[0];
     let device = client(Credential::new(
         vec![numbered.pack.client_certificate.0.clone(), numbered.pack.issuing_certificate.0.clone()],
-        Zeroizing::new(numbered.pack.secret_key.expose().to_vec()),
+        Zeroizing::new(secret_key(numbered).to_vec()),
     ));
     let early = refusal(device.get_json::<DeviceStanding>("/v1/identity").await);
     assert_eq!(early.code, ProblemCode::NotAllowed, "no device is known to hold it yet");

@@ -1,5 +1,8 @@
 //! One body for both databases.
 
+use identity::profile::{
+    CertificateProfile, CredentialProfile, KeyAlgorithm, KeyOrigin, Sealing, SymmetricForm,
+};
 use identity::scan::CheckDigit;
 use identity::{CredentialState, DeviceNumber, MemberName, ProductCode, Transition};
 
@@ -148,13 +151,22 @@ async fn products_factories_and_what_they_may_make_read_back() {
         let store = Store::open(&database.url, Schema::Authority).await.unwrap();
         let mut wanted = Product {
             code: product(),
-            takes_certificate: false,
+            profile: CredentialProfile::NONE,
             organization: None,
             validity_days: Some(7_300),
             check_digit: CheckDigit::None,
         };
-        for (organization, check_digit) in [(None, CheckDigit::None), (Some("Works"), CheckDigit::Mod37_2)] {
-            wanted.takes_certificate = !wanted.takes_certificate;
+        let certificate = CertificateProfile { algorithm: KeyAlgorithm::P384, origin: KeyOrigin::Device };
+        let (opened, sealed) = (Some(SymmetricForm::Opened), Some(SymmetricForm::Sealed));
+        let both = CredentialProfile::new(Some(certificate), opened, Sealing::ChipKey).unwrap();
+        let symmetric = CredentialProfile::new(None, sealed, Sealing::PreWriteKey).unwrap();
+        for (profile, organization, check_digit) in [
+            (CredentialProfile::NONE, None, CheckDigit::None),
+            (CredentialProfile::PLAIN_CERTIFICATE, Some("Works"), CheckDigit::Mod37_2),
+            (both, Some("Works"), CheckDigit::None),
+            (symmetric, None, CheckDigit::None),
+        ] {
+            wanted.profile = profile;
             wanted.organization = organization.map(str::to_owned);
             wanted.check_digit = check_digit;
             let stored = wanted.clone();

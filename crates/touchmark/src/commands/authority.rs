@@ -1,6 +1,7 @@
 //! `touchmark authority ...`: the role that issues credentials.
 
 mod pre_write_key;
+mod product;
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -9,16 +10,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use authority::{Authority, AuthorityStatus, Ceremony, Desk, Names, NewRange};
-use clap::ValueEnum;
-use identity::scan::CheckDigit;
 use identity::{CredentialState, Member, MemberName, ProductCode, Role, Serial};
 use pki::{NameText, encrypt_key};
 use serde::Serialize;
 use store::audit::Actor;
-use store::authority::product::Product;
 use store::{Schema, Secret, Store, VaultError, read_unlock_file};
 
 use self::pre_write_key::PreWriteKeyCommand;
+use self::product::ProductCommand;
 use super::Edge;
 use super::role_arguments::RoleArguments;
 use crate::config::AuthorityConfig;
@@ -124,58 +123,6 @@ pub enum RevokeCommand {
     },
 }
 
-/// What is done with products.
-#[derive(clap::Subcommand)]
-pub enum ProductCommand {
-    /// Set a product and its profile, in place of what was said of it before
-    Set(ProductArguments),
-    /// List the products
-    List {
-        #[command(flatten)]
-        role: RoleArguments,
-    },
-}
-
-/// Arguments of `touchmark authority product set`.
-#[derive(clap::Args)]
-pub struct ProductArguments {
-    /// The product code, such as 3012
-    code: ProductCode,
-    /// Which credential its devices take
-    #[arg(long, value_enum, default_value_t = CredentialKind::Certificate)]
-    credential: CredentialKind,
-    /// The maker that stands in the certificates
-    #[arg(long, value_name = "TEXT")]
-    organization: Option<NameText>,
-    /// For how many days a certificate is valid; by default it does not expire
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
-    validity_days: Option<u32>,
-    /// The check character after the serial on its rating plates
-    #[arg(long, value_enum, default_value_t = CheckDigitKind::None)]
-    check_digit: CheckDigitKind,
-    #[command(flatten)]
-    role: RoleArguments,
-}
-
-/// Which credential a product's devices take.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum CredentialKind {
-    /// None.
-    None,
-    /// An X.509 certificate.
-    Certificate,
-}
-
-/// Which check character a product's rating plates carry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum CheckDigitKind {
-    /// None.
-    None,
-    /// ISO/IEC 7064 MOD 37-2.
-    #[value(name = "mod-37-2")]
-    Mod37_2,
-}
-
 /// What is done with factories.
 #[derive(clap::Subcommand)]
 pub enum FactoryCommand {
@@ -230,8 +177,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
             edge.output.object(&Revoked { member: &member }, format!("{member} is shut out"));
             Ok(())
         }
-        Command::Product(ProductCommand::Set(arguments)) => set_product(arguments, edge).await,
-        Command::Product(ProductCommand::List { role }) => list_products(&role.authority()?, edge).await,
+        Command::Product(command) => product::run(command, edge).await,
         Command::PreWriteKey(command) => pre_write_key::run(command, edge).await,
         Command::Factory(FactoryCommand::Set { name, role }) => {
             let desk = open_desk(&role.authority()?, edge).await?;
@@ -283,16 +229,6 @@ struct Revoked<'a> {
 struct Factory<'a> {
     factory: &'a MemberName,
     is_new: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ProductRow {
-    code: ProductCode,
-    takes_certificate: bool,
-    organization: Option<String>,
-    validity_days: Option<u32>,
-    check_digit: &'static str,
 }
 
 #[derive(Serialize)]
@@ -375,35 +311,6 @@ async fn invite(invited: &Member, config: &AuthorityConfig, edge: &Edge) -> anyh
     Ok(())
 }
 
-async fn set_product(arguments: ProductArguments, edge: &Edge) -> anyhow::Result<()> {
-    let product = Product {
-        code: arguments.code,
-        takes_certificate: arguments.credential == CredentialKind::Certificate,
-        organization: arguments.organization.map(|text| text.as_str().to_owned()),
-        validity_days: arguments.validity_days,
-        check_digit: match arguments.check_digit {
-            CheckDigitKind::None => CheckDigit::None,
-            CheckDigitKind::Mod37_2 => CheckDigit::Mod37_2,
-        },
-    };
-    let desk = open_desk(&arguments.role.authority()?, edge).await?;
-    desk.set_product(product.clone(), &person()).await?;
-    let row = product_row(product);
-    let [code, credential, organization, validity, check_digit] = product_cells(&row);
-    let text =
-        format!("{code} is set: {credential}, {organization}, {validity}, check character {check_digit}");
-    edge.output.object(&row, text);
-    Ok(())
-}
-
-async fn list_products(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
-    let products = open_desk(config, edge).await?.products().await?;
-    let rows: Vec<ProductRow> = products.into_iter().map(product_row).collect();
-    let headings = ["product", "credential", "maker", "validity", "check character"];
-    edge.output.rows(&headings, &rows, |row| product_cells(row).to_vec());
-    Ok(())
-}
-
 async fn allot(arguments: &AllotArguments, edge: &Edge) -> anyhow::Result<()> {
     let AllotArguments { factory, product, quota, first, last, role } = arguments;
     let serials = first.zip(*last).map(|(first, last)| NewRange { first, last });
@@ -450,30 +357,6 @@ fn passphrase(file: &Path) -> anyhow::Result<Secret> {
 /// The person at the keyboard, as the audit log names them.
 fn person() -> Actor {
     Actor::person(&std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()))
-}
-
-fn product_row(product: Product) -> ProductRow {
-    ProductRow {
-        code: product.code,
-        takes_certificate: product.takes_certificate,
-        organization: product.organization,
-        validity_days: product.validity_days,
-        check_digit: match product.check_digit {
-            CheckDigit::None => "none",
-            CheckDigit::Mod37_2 => "mod-37-2",
-        },
-    }
-}
-
-fn product_cells(row: &ProductRow) -> [String; 5] {
-    let validity = row.validity_days.map_or("does not expire".to_owned(), |days| format!("{days} days"));
-    [
-        row.code.to_string(),
-        if row.takes_certificate { "certificate" } else { "no credential" }.to_owned(),
-        row.organization.clone().unwrap_or_else(|| "no maker named".to_owned()),
-        validity,
-        row.check_digit.to_owned(),
-    ]
 }
 
 fn status_for_people(status: &AuthorityStatus) -> String {

@@ -12,6 +12,7 @@ use authority::{Authority, Ceremony, Desk, Names, NewRange};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use identity::profile::CredentialProfile;
 use identity::scan::CheckDigit;
 use identity::{DeviceNumber, Member, MemberName, Serial};
 use message::issue::{CertificateTransmissionRequest, DEVICE_NUMBERS_MAX};
@@ -124,7 +125,7 @@ async fn authority(n: usize, place: &Place, edge: &Edge) -> anyhow::Result<Arc<A
         Authority::open(Desk::new(store, Member::authority(name), clock, random), passphrase).await?;
     let product = Product {
         code: PRODUCT.parse()?,
-        takes_certificate: true,
+        profile: CredentialProfile::PLAIN_CERTIFICATE,
         organization: Some("touchmark bench".to_owned()),
         validity_days: None,
         check_digit: CheckDigit::None,

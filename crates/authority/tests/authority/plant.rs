@@ -11,7 +11,7 @@ use identity::scan::CheckDigit;
 use identity::{Clock, DeviceNumber, Member, MemberName, Random, line};
 use message::bytes::Bytes;
 use message::issue::{CertificateTransmission, CertificateTransmissionRequest, NumberedPack};
-use message::pack::PackKey;
+use message::pack::{CredentialPack, PackKey};
 use message::problem::ProblemCode;
 use message::report::{Event, Record, RecordAnswer, Report};
 use message::result::Proof;
@@ -177,13 +177,8 @@ pub fn proof(numbered: &NumberedPack, chip: &str) -> Proof {
     let (number, pack) = (&numbered.device_number, &numbered.pack);
     let hardware_uid = chip.parse().unwrap();
     let challenge = [7; 32];
-    let digest = line::pack_digest(
-        number,
-        &pack.root_certificate.0,
-        &pack.issuing_certificate.0,
-        &pack.client_certificate.0,
-        secret_key(numbered),
-    );
+    let whole = CredentialPack { certificate: Some(pack.clone()), apparatus: None };
+    let digest = line::pack_digest(&whole.on_the_line(number).unwrap());
     let message = line::proof_message(number, &hardware_uid, &challenge, &digest);
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, secret_key(numbered)).unwrap();
     let signature = key.sign(&Generator::new(), &message).unwrap();

@@ -22,8 +22,8 @@ const AUDIT_AND_VAULT: Step = ("audit and vault", include_str!("../migrations/co
 const AUTHORITY: &[Step] = &[
     AUDIT_AND_VAULT,
     ("authority", include_str!("../migrations/authority/authority.sql")),
-    ("pre-write key", include_str!("../migrations/authority/pre_write_key.sql")),
     ("profile", include_str!("../migrations/authority/profile.sql")),
+    ("pre-write key", include_str!("../migrations/authority/pre_write_key.sql")),
 ];
 
 const GATEWAY: &[Step] = &[AUDIT_AND_VAULT, ("gateway", include_str!("../migrations/gateway/gateway.sql"))];

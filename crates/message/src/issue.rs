@@ -5,7 +5,7 @@
 //! table 702), both ahead of the need. `POST /v1/device-packs` asks on the spot for what depends on
 //! the one device that stands before a station.
 
-use identity::{DeviceNumber, HardwareUid, ProductCode};
+use identity::{DeviceNumber, HardwareUid, KeyIdentifier, ProductCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -94,6 +94,11 @@ pub struct DevicePackRequest {
     /// The device's chip.
     #[schema(value_type = String, example = "0011223344556677")]
     pub hardware_uid: HardwareUid,
+    /// The pre-write key that the device's firmware was built with, where it says so; else the product's
+    /// current one is taken.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<String>, example = "A123-1")]
+    pub key_identifier: Option<KeyIdentifier>,
     /// The chip's own public key, an uncompressed P-256 point, where packs are sealed to it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chip_key: Option<Bytes>,

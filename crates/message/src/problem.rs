@@ -30,6 +30,8 @@ pub enum ProblemCode {
     UnknownProduct,
     /// The product takes no credential.
     ProductWithoutCredential,
+    /// The product has no such pre-write key that its packs could be sealed under.
+    NoPreWriteKey,
     /// The device number lies outside the factory's serial ranges.
     OutOfRange,
     /// The factory's quota does not cover the request.
@@ -74,6 +76,7 @@ impl ProblemCode {
             Self::TokenRefused => "token-refused",
             Self::UnknownProduct => "unknown-product",
             Self::ProductWithoutCredential => "product-without-credential",
+            Self::NoPreWriteKey => "no-pre-write-key",
             Self::OutOfRange => "out-of-range",
             Self::OverQuota => "over-quota",
             Self::AlreadyMade => "already-made",
@@ -108,6 +111,7 @@ impl ProblemCode {
             Self::UnsupportedMediaType => 415,
             Self::UnknownProduct
             | Self::ProductWithoutCredential
+            | Self::NoPreWriteKey
             | Self::OutOfRange
             | Self::OverQuota
             | Self::Unplanned

@@ -9,16 +9,16 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use cert::Trust;
 use gateway::{Actor, Desk, Gateway, Settings, Upstream, UpstreamError};
-use identity::{Clock, DeviceNumber, HardwareUid, Member, MemberName, Random, line};
+use identity::profile::{CertificateProfile, CredentialProfile, KeyAlgorithm, KeyOrigin, Sealing};
+use identity::{Clock, CredentialId, DeviceNumber, HardwareUid, Member, MemberName, Random, line};
 use jiff::civil::{date, time};
 use jiff::tz::TimeZone;
-use message::allotment::{Allotment, CheckDigitName, ProductAllotment, SerialRange};
+use message::allotment::{Allotment, CheckDigitName, Credentials, ProductAllotment, SerialRange};
 use message::bytes::{Bytes, SecretBytes};
-use message::issue::{
-    CertificatePack, CertificateTransmission, CertificateTransmissionRequest, NumberedPack,
-};
+use message::issue::{CertificateTransmission, CertificateTransmissionRequest, NumberedPack};
 use message::join::{MemberRequest, Membership};
 use message::lease::{AttemptId, LeaseRequest};
+use message::pack::{CertificatePack, CredentialPack, PackKey};
 use message::problem::{Problem, ProblemCode};
 use message::report::{Event, Record, RecordAnswer, Report, ReportAnswer};
 use message::result::{Proof, WriteOutcome, WriteResultTransmission};
@@ -73,7 +73,7 @@ struct State {
     quota: u64,
     packs: BTreeMap<DeviceNumber, CertificatePack>,
     never: BTreeMap<DeviceNumber, ProblemCode>,
-    refused_records: BTreeMap<DeviceNumber, ProblemCode>,
+    refused_records: BTreeMap<CredentialId, ProblemCode>,
     records: BTreeMap<u64, Record>,
     sequences_seen: Vec<u64>,
 }
@@ -120,8 +120,8 @@ impl TestAuthority {
     pub fn refuse_records(&self, number: &DeviceNumber, code: Option<ProblemCode>) {
         let refused = &mut self.state.lock().unwrap().refused_records;
         match code {
-            Some(code) => refused.insert(number.clone(), code),
-            None => refused.remove(number),
+            Some(code) => refused.insert(number.clone().into(), code),
+            None => refused.remove(&number.clone().into()),
         };
     }
 
@@ -132,8 +132,8 @@ impl TestAuthority {
 
     /// What was reported of a number, in order.
     pub fn events(&self, number: &DeviceNumber) -> Vec<&'static str> {
-        let state = self.state.lock().unwrap();
-        let of_number = state.records.values().filter(|record| record.device_number == *number);
+        let (state, number) = (self.state.lock().unwrap(), number.clone().into());
+        let of_number = state.records.values().filter(|record| record.credential == number);
         of_number.map(|record| event_name(&record.event)).collect()
     }
 
@@ -166,15 +166,23 @@ impl TestAuthority {
             root_certificate: Bytes(self.root.clone()),
             issuing_certificate: Bytes(self.issuing.certificate().to_vec()),
             client_certificate: Bytes(credential.certificate),
-            secret_key: SecretBytes::new(credential.secret_key.to_vec()),
+            key: PackKey::Plain(SecretBytes::new(credential.secret_key.to_vec())),
         }
     }
+}
+
+/// A certificate with a key that comes in clear.
+pub fn plain_certificate() -> CredentialProfile {
+    let certificate = CertificateProfile { algorithm: KeyAlgorithm::P256, origin: KeyOrigin::Authority };
+    CredentialProfile::new(Some(certificate), None, Sealing::Plain).unwrap()
 }
 
 fn event_name(event: &Event) -> &'static str {
     match event {
         Event::Stocked => "stocked",
         Event::Verified { .. } => "verified",
+        Event::Bound { .. } => "bound",
+        Event::KeyBorn { .. } => "keyBorn",
         Event::Suspect { .. } => "suspect",
         Event::Voided { .. } => "voided",
     }
@@ -188,6 +196,8 @@ impl Upstream for TestAuthority {
             let product = |code: &str, first: &str, last: &str| ProductAllotment {
                 product: code.parse().unwrap(),
                 check_digit: CheckDigitName::None,
+                credentials: Credentials(plain_certificate()),
+                key_identifier: None,
                 quota: state.quota,
                 issued: state.packs.keys().filter(|number| number.product().as_str() == code).count() as u64,
                 serial_ranges: vec![SerialRange {
@@ -224,7 +234,7 @@ impl Upstream for TestAuthority {
         let answer = self.answer(|state| {
             let records = report.records.iter().map(|record| {
                 state.sequences_seen.push(record.sequence);
-                let problem = state.refused_records.get(&record.device_number);
+                let problem = state.refused_records.get(&record.credential);
                 let problem = problem.map(|code| Problem::new(*code, "not this one"));
                 if problem.is_none() {
                     let known = state.records.entry(record.sequence).or_insert_with(|| record.clone());
@@ -376,7 +386,7 @@ pub fn number(text: &str) -> DeviceNumber {
 #[derive(Clone)]
 pub struct TestDevice {
     pub hardware_uid: HardwareUid,
-    pub pack: Option<(DeviceNumber, CertificatePack)>,
+    pub pack: Option<(DeviceNumber, CredentialPack)>,
 }
 
 impl TestDevice {
@@ -390,20 +400,19 @@ impl TestDevice {
             device_number: number.clone(),
             product: number.product().clone(),
             hardware_uid: self.hardware_uid.clone(),
+            key_identifier: None,
+            chip_key: None,
+            signing_request: None,
         }
     }
 
     /// Stores the pack and proves it.
-    pub fn write(&mut self, number: &DeviceNumber, pack: CertificatePack) -> Proof {
-        let digest = line::pack_digest(
-            number,
-            &pack.root_certificate.0,
-            &pack.issuing_certificate.0,
-            &pack.client_certificate.0,
-            pack.secret_key.expose(),
-        );
-        let key =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pack.secret_key.expose()).unwrap();
+    pub fn write(&mut self, number: &DeviceNumber, pack: CredentialPack) -> Proof {
+        let digest = line::pack_digest(&pack.on_the_line(number).unwrap());
+        let Some(CertificatePack { key: PackKey::Plain(key), .. }) = &pack.certificate else {
+            panic!("this device opens nothing that is sealed")
+        };
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.expose()).unwrap();
         let challenge = [7; 32];
         let message = line::proof_message(number, &self.hardware_uid, &challenge, &digest);
         let signature = key.sign(&SystemRandom::new(), &message).unwrap();
@@ -412,7 +421,8 @@ impl TestDevice {
             hardware_uid: self.hardware_uid.clone(),
             challenge: Bytes(challenge.to_vec()),
             pack_digest: Bytes(digest.to_vec()),
-            signature: Bytes(signature.as_ref().to_vec()),
+            signature: Some(Bytes(signature.as_ref().to_vec())),
+            confirmation: None,
         }
     }
 }

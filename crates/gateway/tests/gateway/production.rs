@@ -161,7 +161,7 @@ async fn a_proof_that_does_not_hold_makes_the_credential_suspect() {
             let lease = gateway.lease(&station_name(1), &device.request(attempt, &number)).await.unwrap();
             let mut proof = device.write(&number, lease.pack);
             match chip {
-                1 => proof.signature.0[10] ^= 1,
+                1 => proof.signature.as_mut().unwrap().0[10] ^= 1,
                 2 => proof.challenge = Bytes(vec![8; 32]),
                 3 => proof.pack_digest.0[0] ^= 1,
                 _ => proof.hardware_uid = TestDevice::new(99).hardware_uid,

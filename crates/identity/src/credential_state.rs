@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! intended --issue--> issued --stock--> stocked --lease--> leased --write--> written --verify--> verified
-//!     |                                                      |  ^               |
-//!     +--abandon--> abandoned                                |  +--- lease -----|------+
-//!                                                            +----- doubt ------+--> suspect
+//!     |                                                      |  ^               |                   |
+//!     +--abandon--> abandoned                                |  +--- lease -----|------+            |
+//!                                                            +----- doubt ------+--> suspect <------+
 //! any of issued .. verified, suspect --void--> voided
 //! ```
 //!
@@ -34,8 +34,8 @@ pub enum CredentialState {
     Written,
     /// The device has proved that it holds the credential's key.
     Verified,
-    /// Nobody can say whether a device holds it: a lease ran out, or a proof failed. It never
-    /// returns to stock; only the same device may be tried again.
+    /// Nobody can say whether a device holds it, or which: a lease ran out, a proof failed, or a second
+    /// device proved it too. It never returns to stock; only the same device may be tried again.
     Suspect,
     /// Refused everywhere, for good.
     Voided,
@@ -86,7 +86,7 @@ impl CredentialState {
             (Stocked | Suspect, Transition::Lease) => Ok(Leased),
             (Leased, Transition::Write) => Ok(Written),
             (Written, Transition::Verify) => Ok(Verified),
-            (Leased | Written, Transition::Doubt) => Ok(Suspect),
+            (Leased | Written | Verified, Transition::Doubt) => Ok(Suspect),
             (Issued | Stocked | Leased | Written | Verified | Suspect, Transition::Void) => Ok(Voided),
             (from, transition) => Err(IllegalTransition { from, transition }),
         }

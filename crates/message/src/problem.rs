@@ -32,6 +32,8 @@ pub enum ProblemCode {
     ProductWithoutCredential,
     /// The product has no such pre-write key that its packs could be sealed under.
     NoPreWriteKey,
+    /// The pack is sealed under another pre-write key than the device's firmware was built with.
+    WrongKey,
     /// The device number lies outside the factory's serial ranges.
     OutOfRange,
     /// The factory's quota does not cover the request.
@@ -77,6 +79,7 @@ impl ProblemCode {
             Self::UnknownProduct => "unknown-product",
             Self::ProductWithoutCredential => "product-without-credential",
             Self::NoPreWriteKey => "no-pre-write-key",
+            Self::WrongKey => "wrong-key",
             Self::OutOfRange => "out-of-range",
             Self::OverQuota => "over-quota",
             Self::AlreadyMade => "already-made",
@@ -112,6 +115,7 @@ impl ProblemCode {
             Self::UnknownProduct
             | Self::ProductWithoutCredential
             | Self::NoPreWriteKey
+            | Self::WrongKey
             | Self::OutOfRange
             | Self::OverQuota
             | Self::Unplanned

@@ -5,6 +5,7 @@ use core::str::FromStr;
 
 use heapless::String;
 
+use crate::profile::CredentialKind;
 use crate::text::serde_as_text;
 use crate::{ApparatusId, DeviceNumber};
 
@@ -34,6 +35,14 @@ impl CredentialId {
     } else {
         ApparatusId::LENGTH
     };
+
+    /// Which kind of credential has this name.
+    pub fn kind(&self) -> CredentialKind {
+        match self {
+            Self::Number(_) => CredentialKind::Certificate,
+            Self::Apparatus(_) => CredentialKind::Symmetric,
+        }
+    }
 
     /// The name as text, without allocating.
     pub fn text(&self) -> String<{ CredentialId::LENGTH_MAX }> {

@@ -45,6 +45,16 @@ macro_rules! words {
 }
 
 words! {
+    /// The kinds of credential.
+    CredentialKind, "certificate or symmetric" {
+        /// A certificate and its key.
+        Certificate = "certificate",
+        /// An apparatus ID and its pass phrase.
+        Symmetric = "symmetric",
+    }
+}
+
+words! {
     /// The key of a device certificate (the elliptic curves of IEEE 802.1AR-2018).
     KeyAlgorithm, "p-256 or p-384" {
         /// ECDSA on P-256 with SHA-256.

@@ -1,7 +1,14 @@
 //! Whether a device holds the key of its certificate.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, EcdsaVerificationAlgorithm, UnparsedPublicKey,
+};
+use const_oid::ObjectIdentifier;
+use const_oid::db::rfc5912::{ID_EC_PUBLIC_KEY, SECP_256_R_1, SECP_384_R_1};
+use der::Decode;
 use identity::{DeviceNumber, HardwareUid, line};
+use x509_cert::request::CertReq;
+use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
 use crate::certificate::Certificate;
 
@@ -16,24 +23,28 @@ pub struct Proof<'a> {
     pub challenge: &'a [u8],
     /// The digest of the pack as the device read it back, 32 bytes.
     pub pack_digest: &'a [u8],
-    /// ECDSA P-256 with SHA-256 over [`line::proof_message`], `r` and `s` of 32 bytes each.
+    /// ECDSA over [`line::proof_message`]: `r` and `s`, on P-256 with SHA-256 of 32 bytes each, on P-384
+    /// with SHA-384 of 48.
     pub signature: &'a [u8],
 }
 
 /// Why a proof does not hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PossessionError {
-    /// The certificate cannot be read, or its key is not on P-256.
+    /// The certificate cannot be read, or its key is neither on P-256 nor on P-384.
     #[error("the certificate that the proof is for cannot be read")]
     Certificate,
+    /// The signing request cannot be read, or its key is neither on P-256 nor on P-384.
+    #[error("the signing request that the proof is for cannot be read")]
+    SigningRequest,
     /// The certificate states another device number.
     #[error("the certificate is another device number's")]
     OtherNumber,
     /// The challenge or the digest does not have 32 bytes.
     #[error("a challenge and a pack digest have 32 bytes each")]
     Length,
-    /// The signature was not made with the certificate's key over this message.
-    #[error("the signature was not made with the certificate's key over this challenge and pack")]
+    /// The signature was not made with the device's key over this message.
+    #[error("the signature was not made with the device's key over this challenge and pack")]
     Signature,
 }
 
@@ -41,14 +52,42 @@ pub enum PossessionError {
 /// certificate is to be trusted is another question.
 pub fn verify(client_certificate: &[u8], proof: Proof<'_>) -> Result<(), PossessionError> {
     let certificate = Certificate::parse(client_certificate).map_err(|_| PossessionError::Certificate)?;
-    let key = certificate.p256_public_key().ok_or(PossessionError::Certificate)?;
+    let (algorithm, key) =
+        ecdsa(certificate.tbs().subject_public_key_info()).ok_or(PossessionError::Certificate)?;
     if certificate.device_number().as_ref() != Some(proof.device_number) {
         return Err(PossessionError::OtherNumber);
     }
+    verify_signature(algorithm, key, proof)
+}
+
+/// Verifies that the key of a signing request (RFC 2986 DER) signed this device's proof: the device made
+/// its key itself, and the certificate is still owed to it. Of all that the request says, only the key counts.
+pub fn verify_requested(signing_request: &[u8], proof: Proof<'_>) -> Result<(), PossessionError> {
+    let request = CertReq::from_der(signing_request).map_err(|_| PossessionError::SigningRequest)?;
+    let (algorithm, key) = ecdsa(&request.info.public_key).ok_or(PossessionError::SigningRequest)?;
+    verify_signature(algorithm, key, proof)
+}
+
+/// How signatures by this key are verified, and its point; nothing for a key of another kind.
+fn ecdsa(spki: &SubjectPublicKeyInfoOwned) -> Option<(&'static EcdsaVerificationAlgorithm, &[u8])> {
+    let curve: ObjectIdentifier = spki.algorithm.parameters.as_ref()?.decode_as().ok()?;
+    let algorithm = match curve {
+        SECP_256_R_1 => &ECDSA_P256_SHA256_FIXED,
+        SECP_384_R_1 => &ECDSA_P384_SHA384_FIXED,
+        _ => return None,
+    };
+    (spki.algorithm.oid == ID_EC_PUBLIC_KEY).then_some((algorithm, spki.subject_public_key.as_bytes()?))
+}
+
+fn verify_signature(
+    algorithm: &'static EcdsaVerificationAlgorithm,
+    key: &[u8],
+    proof: Proof<'_>,
+) -> Result<(), PossessionError> {
     let challenge = proof.challenge.try_into().map_err(|_| PossessionError::Length)?;
     let pack_digest = proof.pack_digest.try_into().map_err(|_| PossessionError::Length)?;
     let message = line::proof_message(proof.device_number, proof.hardware_uid, challenge, pack_digest);
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key)
+    UnparsedPublicKey::new(algorithm, key)
         .verify(&message, proof.signature)
         .map_err(|_| PossessionError::Signature)
 }

@@ -2,7 +2,7 @@
 
 mod plant;
 
-use cert::possession::{PossessionError, Proof, verify};
+use cert::possession::{PossessionError, Proof, verify, verify_requested};
 use identity::{DeviceNumber, HardwareUid, line};
 use plant::{Draft, Key, Plant};
 
@@ -37,6 +37,32 @@ fn a_proof_holds_for_its_own_device_chip_challenge_pack_and_key_only() {
     assert_eq!(verify(b"", good), Err(PossessionError::Certificate));
     let of_other_key = Draft::device("3012-123456", &Key::p256()).sign(&plant.issuing);
     assert_eq!(verify(&of_other_key, good), Err(PossessionError::Signature));
-    let on_other_curve = Draft::device("3012-123456", &Key::p384()).sign(&plant.issuing);
-    assert_eq!(verify(&on_other_curve, good), Err(PossessionError::Certificate));
+}
+
+#[test]
+fn keys_of_either_curve_prove_themselves_by_certificate_or_request() {
+    let plant = Plant::new();
+    let number: DeviceNumber = "3012-123456".parse().unwrap();
+    let uid: HardwareUid = "0011223344556677".parse().unwrap();
+    let message = line::proof_message(&number, &uid, &[1; 32], &[2; 32]);
+    let keys = [Key::p256(), Key::p384()];
+    for (index, key) in keys.iter().enumerate() {
+        let signature = key.sign_fixed(&message);
+        let proof = Proof {
+            device_number: &number,
+            hardware_uid: &uid,
+            challenge: &[1; 32],
+            pack_digest: &[2; 32],
+            signature: &signature,
+        };
+        let certificate = |key: &Key| Draft::device("3012-123456", key).sign(&plant.issuing);
+        assert_eq!(verify(&certificate(key), proof), Ok(()));
+        assert_eq!(verify_requested(&key.signing_request(), proof), Ok(()));
+        let other = &keys[1 - index];
+        assert_eq!(verify(&certificate(other), proof), Err(PossessionError::Signature));
+        assert_eq!(verify_requested(&other.signing_request(), proof), Err(PossessionError::Signature));
+        let other_pack = Proof { pack_digest: &[3; 32], ..proof };
+        assert_eq!(verify_requested(&key.signing_request(), other_pack), Err(PossessionError::Signature));
+        assert_eq!(verify_requested(b"", proof), Err(PossessionError::SigningRequest));
+    }
 }

@@ -1,5 +1,5 @@
 //! What a station remembers of its attempts over a restart: a small file for each device number and
-//! chip that are not finished.
+//! chip that are not finished. No secret is in it.
 //!
 //! The files need not survive a power cut, so they are not flushed to the disk: the gateway gives
 //! the same chip the same pack under any attempt, and a device takes the pack that it holds again.
@@ -8,10 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use identity::{DeviceNumber, HardwareUid};
-use message::bytes::Bytes;
 use message::lease::AttemptId;
 use message::result::WriteResultTransmission;
 use serde::{Deserialize, Serialize};
+
+use crate::expected::Expected;
 
 /// An attempt that is not finished.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -36,14 +37,14 @@ pub enum Stage {
     /// The result is known here, and not to the gateway as far as we know.
     Undelivered {
         /// The result.
-        result: WriteResultTransmission,
-        /// The device's certificate, DER, by which a proof in the result was verified.
-        client_certificate: Bytes,
+        result: Box<WriteResultTransmission>,
+        /// What the device was to prove.
+        expected: Expected,
     },
     /// The gateway has filed the proof; the device has perhaps not been told.
     Filed {
-        /// The device's certificate, DER, by which it can prove itself again.
-        client_certificate: Bytes,
+        /// What the device has proved, and can prove again.
+        expected: Expected,
     },
 }
 
@@ -108,9 +109,28 @@ fn read(path: &Path) -> Option<Attempt> {
 
 #[cfg(test)]
 mod tests {
+    use message::bytes::{Bytes, SecretBytes};
+    use message::lease::Lease;
+    use message::pack::{CertificatePack, CredentialPack, PackKey};
     use message::result::WriteOutcome;
 
     use super::*;
+
+    fn expected() -> Expected {
+        let certificate = CertificatePack {
+            root_certificate: Bytes(vec![1]),
+            issuing_certificate: Bytes(vec![2]),
+            client_certificate: Bytes(vec![3]),
+            key: PackKey::Plain(SecretBytes::new(vec![4])),
+        };
+        let lease = Lease {
+            device_number: "3012-123457".parse().unwrap(),
+            pack: CredentialPack { certificate: Some(certificate), apparatus: None },
+            certificate_owed: false,
+            expires: 0,
+        };
+        Expected::of(&lease, None).unwrap()
+    }
 
     fn attempt(number: &str, stage: Stage) -> Attempt {
         Attempt {
@@ -130,7 +150,7 @@ mod tests {
             device_number: "3012-123457".parse().unwrap(),
             outcome: WriteOutcome::NoGood { reason: "no answer".into(), untouched: false },
         };
-        let stage = Stage::Undelivered { result, client_certificate: Bytes(vec![1, 2, 3]) };
+        let stage = Stage::Undelivered { result: Box::new(result), expected: expected() };
         let waiting = attempt("3012-123457", stage);
         let attempts = Attempts::open(directory.path()).unwrap();
         attempts.keep(&attempt("3012-123456", Stage::Asked)).unwrap();

@@ -10,7 +10,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use identity::line::{Refusal, Session};
-use identity::{DeviceNumber, HardwareUid, ProductCode};
+use identity::{ApparatusId, DeviceNumber, HardwareUid, KeyIdentifier, ProductCode};
+use message::bytes::Bytes;
 use message::pack::CredentialPack;
 use message::result::Proof;
 
@@ -47,6 +48,10 @@ pub struct DeviceIdentity {
     pub holding: Option<DeviceNumber>,
     /// Whether that pack is confirmed, so that it takes no other.
     pub confirmed: bool,
+    /// The pre-write key that its firmware was built with, if any.
+    pub key_identifier: Option<KeyIdentifier>,
+    /// The public key of its chip, if it has one: an uncompressed point on P-256.
+    pub chip_key: Option<Bytes>,
 }
 
 /// Why a step with a device did not succeed.
@@ -61,9 +66,6 @@ pub enum DeviceError {
     /// It speaks no version of the line protocol that is spoken here.
     #[error("the device speaks another version of the line protocol")]
     Version,
-    /// The step is not to be had over this kind of port.
-    #[error("the device proves only what it was just sent")]
-    NotOffered,
     /// It answered N.G.
     #[error("the device answered N.G.: {0}")]
     Refused(Refusal),
@@ -81,7 +83,7 @@ pub enum WriteError {
 /// A device in conversation.
 pub enum Device {
     /// It speaks the line protocol.
-    Line(LineDevice),
+    Line(Box<LineDevice>),
     /// It speaks SOAP.
     Soap(SoapDevice),
 }
@@ -89,13 +91,10 @@ pub enum Device {
 impl Device {
     /// The device at this address, which may take so long for each step; nothing is said to it yet.
     pub fn at(address: &DeviceAddress, step_limit: Duration) -> Self {
+        let on_line = |line| Self::Line(Box::new(LineDevice::new(line, step_limit)));
         match address {
-            DeviceAddress::Tcp(address) => {
-                Self::Line(LineDevice::new(Line::Tcp(address.clone()), step_limit))
-            }
-            DeviceAddress::Serial(path) => {
-                Self::Line(LineDevice::new(Line::Serial(path.clone()), step_limit))
-            }
+            DeviceAddress::Tcp(address) => on_line(Line::Tcp(address.clone())),
+            DeviceAddress::Serial(path) => on_line(Line::Serial(path.clone())),
             DeviceAddress::Http(url) => Self::Soap(SoapDevice::new(url.clone(), step_limit)),
         }
     }
@@ -105,6 +104,18 @@ impl Device {
         match self {
             Self::Line(device) => device.identify().await,
             Self::Soap(device) => device.identify().await,
+        }
+    }
+
+    /// Has the device make its key for this number, or say again which one it made: its signing request.
+    pub async fn make_key(
+        &mut self,
+        identity: &DeviceIdentity,
+        number: &DeviceNumber,
+    ) -> Result<Bytes, DeviceError> {
+        match self {
+            Self::Line(device) => device.make_key(identity, number).await,
+            Self::Soap(device) => device.make_key(identity, number).await,
         }
     }
 
@@ -122,20 +133,22 @@ impl Device {
         }
     }
 
-    /// Has the device prove the pack that it already holds. Over SOAP a device proves only what it
-    /// was just sent.
+    /// Has the device prove the pack that it already holds: that of this number, and of this symmetric
+    /// credential where the product takes one. The proof is not verified here.
     pub async fn prove(
         &mut self,
         identity: &DeviceIdentity,
+        number: &DeviceNumber,
+        apparatus_id: Option<ApparatusId>,
         challenge: [u8; 32],
     ) -> Result<Proof, DeviceError> {
         match self {
-            Self::Line(device) => device.prove(identity, challenge).await,
-            Self::Soap(_) => Err(DeviceError::NotOffered),
+            Self::Line(device) => device.prove(identity, apparatus_id, challenge).await,
+            Self::Soap(device) => device.prove(identity, number, challenge).await,
         }
     }
 
-    /// Tells the device that the result it has just delivered is filed, until it has taken note.
+    /// Tells the device that the result it has just delivered is filed.
     pub async fn confirm(&mut self, session: Session) -> Result<(), DeviceError> {
         match self {
             Self::Line(device) => device.confirm(session).await,

@@ -47,6 +47,9 @@ pub enum Failure {
     /// The gateway was not reached; it gave out nothing that anyone holds.
     #[error("The gateway does not answer: wait a moment and scan again.")]
     GatewaySilent,
+    /// The gateway cannot reach the authority, without which it has nothing for this device.
+    #[error("The authority does not answer, and {0} is made with it: wait a moment and scan again.")]
+    AuthoritySilent(DeviceNumber),
     /// The gateway's answer cannot be understood.
     #[error("The gateway's answer cannot be understood: call the supervisor.")]
     GatewayGarbled(String),
@@ -70,6 +73,9 @@ pub enum Failure {
     /// The proof does not hold.
     #[error("The device could not prove its certificate: set it aside for the supervisor.")]
     NotProved(String),
+    /// The device answers of its pass phrase something else than the factory was told.
+    #[error("The device does not hold the secret that it was sent: set it aside for the supervisor.")]
+    WrongConfirmation,
     /// The gateway filed the result, and does not count the device as proved.
     #[error("The gateway counts this device as {0}: set it aside for the supervisor.")]
     NotVerified(CredentialState),
@@ -94,6 +100,7 @@ impl Failure {
             | Self::HoldsAnother(_)
             | Self::AlreadyFinished(_)
             | Self::GatewaySilent
+            | Self::AuthoritySilent(_)
             | Self::GatewayGarbled(_)
             | Self::NotConfirmed(_)
             | Self::Files(_) => Handling::RetrySafe,
@@ -107,6 +114,7 @@ impl Failure {
             Self::DeviceLost(_)
             | Self::DeviceChanged
             | Self::NotProved(_)
+            | Self::WrongConfirmation
             | Self::NotVerified(_)
             | Self::NotReported => Handling::Suspect,
         }
@@ -121,12 +129,14 @@ impl Failure {
             Self::HoldsAnother(_) => ProblemCode::DeviceHoldsAnother.as_str(),
             Self::AlreadyFinished(_) => "already-finished",
             Self::GatewaySilent => "gateway-silent",
+            Self::AuthoritySilent(_) => "authority-silent",
             Self::GatewayGarbled(_) => "gateway-garbled",
             Self::GatewayRefused { problem, .. } => problem.code.as_str(),
             Self::DeviceRefused(refusal) => refusal.as_str(),
             Self::DeviceLost(_) => "device-lost",
             Self::DeviceChanged => "device-changed",
             Self::NotProved(_) => ProblemCode::ProofFailed.as_str(),
+            Self::WrongConfirmation => "wrong-confirmation",
             Self::NotVerified(_) => "not-verified",
             Self::NotReported => "not-reported",
             Self::NotConfirmed(_) => "not-confirmed",
@@ -159,6 +169,9 @@ fn gateway_sentence(plate: &str, problem: &Problem) -> String {
         }
         ProblemCode::ProductWithoutCredential => {
             format!("A device such as {plate} takes no certificate: pass it on.")
+        }
+        ProblemCode::NoPreWriteKey => {
+            "The device's firmware was built with a key that its product does not have: set it aside for the supervisor.".into()
         }
         ProblemCode::WrongProduct => "The plate is another product's: put the right plate on it.".into(),
         ProblemCode::SecondDevice => {
@@ -193,6 +206,18 @@ fn device_sentence(refusal: Refusal) -> String {
             "This device has another number already: set it aside for the supervisor.".into()
         }
         Refusal::Replayed => "The device lost the thread: scan it again.".into(),
-        other => format!("The device cannot take this certificate ({other}): call the supervisor."),
+        Refusal::UnsupportedVersion => {
+            "The device's firmware is too old for what its product is given: call the supervisor.".into()
+        }
+        Refusal::WrongKey => {
+            "The device's firmware was built with another key than its pack is sealed with: set it aside for the supervisor.".into()
+        }
+        Refusal::NotOpened => {
+            "The pack does not open in the device: scan it again, and call the supervisor if it stays so.".into()
+        }
+        Refusal::NoKeyMade | Refusal::ForeignCertificate => {
+            "The certificate is not for the key that the device made: scan it again, and call the supervisor if it stays so.".into()
+        }
+        other => format!("The device cannot take this pack ({other}): call the supervisor."),
     }
 }

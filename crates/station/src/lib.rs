@@ -8,6 +8,8 @@
 //! | --- | --- |
 //! | the order of the steps, and what each one's failure means | [`station`](Station) |
 //! | speaking to a device over each kind of port | [`device`] |
+//! | what the gateway says of its products | `products` |
+//! | what a device must prove, and whether it has | `expected` |
 //! | what outlives a restart | `attempts` |
 //! | words for the operator | [`failure`](Failure) |
 //! | scans in, verdicts out, all day | [`serve`] |
@@ -16,7 +18,9 @@
 
 mod attempts;
 pub mod device;
+mod expected;
 mod failure;
+mod products;
 mod serve;
 mod station;
 

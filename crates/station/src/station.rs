@@ -1,19 +1,17 @@
 //! One write, from the scan to the device's last word (source A Fig. 17).
 
-use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use cert::possession;
-use identity::line::{self, Refusal, Session};
-use identity::scan::{self, CheckDigit, ScanError};
-use identity::{CredentialState, DeviceNumber, HardwareUid, ProductCode, Random};
+use identity::line::{Refusal, Session};
+use identity::profile::KeyOrigin;
+use identity::{CredentialState, DeviceNumber, HardwareUid, Random};
 use message::allotment::Allotment;
 use message::bytes::Bytes;
 use message::lease::{AttemptId, Lease, LeaseRequest};
-use message::problem::Problem;
+use message::problem::{Problem, ProblemCode};
 use message::result::{Proof, WriteOutcome, WriteResultResponse, WriteResultTransmission};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,7 +20,9 @@ use transport::{CallError, Client};
 
 use crate::attempts::{Attempt, Attempts, Stage};
 use crate::device::{Device, DeviceAddress, DeviceError, DeviceIdentity, WriteError};
+use crate::expected::Expected;
 use crate::failure::Failure;
+use crate::products::{Plate, Products};
 
 /// What a station grants others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +48,7 @@ pub struct Station {
     attempts: Attempts,
     random: Arc<dyn Random>,
     limits: Limits,
-    check_digits: Mutex<HashMap<ProductCode, CheckDigit>>,
+    products: Products,
 }
 
 /// How often a device is led through a step whose outcome is unknown.
@@ -75,7 +75,7 @@ impl Station {
         limits: Limits,
     ) -> io::Result<Self> {
         let attempts = Attempts::open(attempts_directory)?;
-        Ok(Self { gateway, attempts, random, limits, check_digits: Mutex::default() })
+        Ok(Self { gateway, attempts, random, limits, products: Products::default() })
     }
 
     /// Writes the device at `address` as the number on the scanned plate says.
@@ -83,17 +83,18 @@ impl Station {
     /// # Errors
     /// The sentence for the operator, and what may be done with the device.
     pub async fn write(&self, scan: &str, address: &DeviceAddress) -> Result<Written, Failure> {
-        let number = self.read_plate(scan).await?;
+        let plate = self.read_plate(scan).await?;
+        let number = &plate.number;
         let mut device = Device::at(address, self.limits.device_step);
         let identity = device.identify().await.map_err(Failure::PortSilent)?;
-        check_device(&number, &identity)?;
+        check_device(number, &identity)?;
         let written = Written { device_number: number.clone(), hardware_uid: identity.hardware_uid.clone() };
-        match self.unfinished(&number, &identity.hardware_uid).await? {
-            Some(Attempt { stage: Stage::Filed { client_certificate }, .. }) => {
-                self.finish(&mut device, identity, &number, &client_certificate).await?;
+        match self.unfinished(number, &identity.hardware_uid).await? {
+            Some(Attempt { stage: Stage::Filed { expected }, .. }) => {
+                self.finish(&mut device, identity, number, &expected).await?;
             }
-            _ if identity.confirmed => return Err(Failure::AlreadyFinished(number)),
-            unfinished => self.write_anew(&mut device, identity, number, unfinished).await?,
+            _ if identity.confirmed => return Err(Failure::AlreadyFinished(plate.number)),
+            unfinished => self.write_anew(&mut device, identity, &plate, unfinished).await?,
         }
         Ok(written)
     }
@@ -119,10 +120,10 @@ impl Station {
         Ok(0)
     }
 
-    /// The number on a scanned plate. Which products' plates carry a check character is the
-    /// gateway's to say; it is asked when a product is seen for the first time.
-    async fn read_plate(&self, scan: &str) -> Result<DeviceNumber, Failure> {
-        if let Some(read) = self.read_by_known_rule(scan) {
+    /// What a scanned plate says. How the plates of a product are read, and which credentials its devices
+    /// take, is the gateway's to say; it is asked when a product is seen for the first time.
+    async fn read_plate(&self, scan: &str) -> Result<Plate, Failure> {
+        if let Some(read) = self.products.read(scan) {
             return read.map_err(Failure::Plate);
         }
         let allotment: Allotment =
@@ -133,26 +134,7 @@ impl Station {
                 CallError::Refused(_) | CallError::Unreachable(_) => Failure::GatewaySilent,
                 CallError::Garbled(detail) => Failure::GatewayGarbled(detail),
             })?;
-        let rules =
-            allotment.products.into_iter().map(|product| (product.product, product.check_digit.into()));
-        *self.rules() = rules.collect();
-        let unknown_product = || scan::device_number(scan, |_| CheckDigit::None);
-        self.read_by_known_rule(scan).unwrap_or_else(unknown_product).map_err(Failure::Plate)
-    }
-
-    fn read_by_known_rule(&self, scan: &str) -> Option<Result<DeviceNumber, ScanError>> {
-        let rules = self.rules();
-        let mut is_known = false;
-        let read = scan::device_number(scan, |product| {
-            let rule = product.parse::<ProductCode>().ok().and_then(|product| rules.get(&product));
-            is_known = rule.is_some();
-            rule.copied().unwrap_or_default()
-        });
-        is_known.then_some(read)
-    }
-
-    fn rules(&self) -> MutexGuard<'_, HashMap<ProductCode, CheckDigit>> {
-        self.check_digits.lock().unwrap_or_else(PoisonError::into_inner)
+        self.products.learn(allotment, scan).map_err(Failure::Plate)
     }
 
     /// The attempt that this number and chip have not finished. A result that waits is delivered first.
@@ -176,12 +158,28 @@ impl Station {
         &self,
         device: &mut Device,
         identity: DeviceIdentity,
-        number: DeviceNumber,
+        Plate { number, profile }: &Plate,
         unfinished: Option<Attempt>,
     ) -> Result<(), Failure> {
         let chip = identity.hardware_uid.clone();
-        let (attempt, lease) = self.lease(&number, &identity, unfinished).await?;
-        let (stored, session) = self.store(device, identity, &lease).await;
+        let signing_request = match profile.certificate() {
+            Some(certificate) if certificate.origin == KeyOrigin::Device => {
+                Some(device.make_key(&identity, number).await.map_err(no_key)?)
+            }
+            _ => None,
+        };
+        let leased = self.lease(number, &identity, signing_request.as_ref(), unfinished).await;
+        let (attempt, lease) = leased.map_err(|failure| match failure {
+            Failure::GatewayRefused { problem, .. }
+                if problem.code == ProblemCode::Unavailable
+                    && (profile.certificate_needs_device() || profile.symmetric_needs_device()) =>
+            {
+                Failure::AuthoritySilent(number.clone())
+            }
+            failure => failure,
+        })?;
+        let expected = Expected::of(&lease, signing_request.as_ref())?;
+        let (stored, session) = self.store(device, identity, &lease, &expected).await;
         let (outcome, failure) = match stored {
             Ok(proof) => (WriteOutcome::Ok { proof }, None),
             Err((failure, untouched)) => {
@@ -191,11 +189,7 @@ impl Station {
         };
         let result =
             WriteResultTransmission { attempt: attempt.attempt, device_number: number.clone(), outcome };
-        let client_certificate = lease
-            .pack
-            .certificate
-            .map_or_else(|| Bytes(Vec::new()), |certificate| certificate.client_certificate);
-        let stage = Stage::Undelivered { result, client_certificate: client_certificate.clone() };
+        let stage = Stage::Undelivered { result: Box::new(result), expected: expected.clone() };
         let delivered = self.deliver(Attempt { stage, ..attempt }).await;
         if let Some(failure) = failure {
             // What went wrong at the device is what the operator must know; the result is kept.
@@ -205,9 +199,9 @@ impl Station {
         if let Err(error) = device.confirm(session).await {
             tracing::warn!(%number, %error, "the device did not take note of its result");
             let identity = device.identify().await.map_err(Failure::NotConfirmed)?;
-            return self.finish(device, identity, &number, &client_certificate).await;
+            return self.finish(device, identity, number, &expected).await;
         }
-        Ok(self.attempts.forget(&number, &chip)?)
+        Ok(self.attempts.forget(number, &chip)?)
     }
 
     /// Asks the gateway for the pack, until it answers or the time is up. An attempt from before a
@@ -216,10 +210,12 @@ impl Station {
         &self,
         number: &DeviceNumber,
         identity: &DeviceIdentity,
+        signing_request: Option<&Bytes>,
         unfinished: Option<Attempt>,
     ) -> Result<(Attempt, Lease), Failure> {
         let mut is_resumed = unfinished.is_some();
         let mut attempt = unfinished.unwrap_or_else(|| self.new_attempt(number, identity));
+        let refused = |problem| Failure::GatewayRefused { plate: number.to_string(), problem };
         loop {
             self.attempts.keep(&attempt)?;
             let request = LeaseRequest {
@@ -227,9 +223,9 @@ impl Station {
                 device_number: number.clone(),
                 product: identity.product.clone(),
                 hardware_uid: identity.hardware_uid.clone(),
-                key_identifier: None,
-                chip_key: None,
-                signing_request: None,
+                key_identifier: identity.key_identifier.clone(),
+                chip_key: identity.chip_key.clone(),
+                signing_request: signing_request.cloned(),
             };
             match self.ask_until_answered("/v1/leases", &request).await {
                 Ok(lease) => return Ok((attempt, lease)),
@@ -239,8 +235,11 @@ impl Station {
                 }
                 Err(Unanswered::Refused(problem)) => {
                     self.attempts.forget(number, &identity.hardware_uid)?;
-                    return Err(Failure::GatewayRefused { plate: number.to_string(), problem });
+                    // Perhaps the product is not any more what it was when its first plate was scanned.
+                    self.products.forget();
+                    return Err(refused(problem));
                 }
+                Err(Unanswered::Busy(problem)) => return Err(refused(problem)),
                 Err(Unanswered::Silent) => return Err(Failure::GatewaySilent),
                 Err(Unanswered::Garbled(detail)) => return Err(Failure::GatewayGarbled(detail)),
             }
@@ -266,6 +265,7 @@ impl Station {
         device: &mut Device,
         mut identity: DeviceIdentity,
         lease: &Lease,
+        expected: &Expected,
     ) -> (Result<Proof, (Failure, bool)>, Session) {
         let mut may_hold = false;
         let mut round = 1;
@@ -273,7 +273,8 @@ impl Station {
             let challenge = self.challenge();
             let error = match device.write(&identity, &lease.device_number, &lease.pack, challenge).await {
                 Ok(proof) => {
-                    let verified = verify_pack(lease, &identity.hardware_uid, &challenge, &proof);
+                    let verified =
+                        expected.verify(&lease.device_number, &identity.hardware_uid, &challenge, &proof);
                     return (verified.map(|()| proof).map_err(|failure| (failure, false)), identity.session);
                 }
                 // Someone else opened a session in between.
@@ -304,13 +305,13 @@ impl Station {
 
     /// Delivers a result until the gateway has filed it or the time is up, and keeps it until then.
     async fn deliver(&self, attempt: Attempt) -> Result<(), Failure> {
-        let Stage::Undelivered { result, client_certificate } = &attempt.stage else { return Ok(()) };
+        let Stage::Undelivered { result, expected } = &attempt.stage else { return Ok(()) };
         let (number, chip) = (&attempt.device_number, &attempt.hardware_uid);
         self.attempts.keep(&attempt)?;
         let is_proof = matches!(result.outcome, WriteOutcome::Ok { .. });
-        match self.ask_until_answered::<_, WriteResultResponse>("/v1/results", result).await {
+        match self.ask_until_answered::<_, WriteResultResponse>("/v1/results", &**result).await {
             Ok(response) if is_proof && response.state == CredentialState::Verified => {
-                let stage = Stage::Filed { client_certificate: client_certificate.clone() };
+                let stage = Stage::Filed { expected: expected.clone() };
                 Ok(self.attempts.keep(&Attempt { stage, ..attempt })?)
             }
             Ok(response) => {
@@ -321,7 +322,9 @@ impl Station {
                 self.attempts.forget(number, chip)?;
                 Err(Failure::GatewayRefused { plate: number.to_string(), problem })
             }
-            Err(Unanswered::Silent | Unanswered::Garbled(_)) => Err(Failure::NotReported),
+            Err(Unanswered::Busy(_) | Unanswered::Silent | Unanswered::Garbled(_)) => {
+                Err(Failure::NotReported)
+            }
         }
     }
 
@@ -331,7 +334,7 @@ impl Station {
         device: &mut Device,
         mut identity: DeviceIdentity,
         number: &DeviceNumber,
-        client_certificate: &Bytes,
+        expected: &Expected,
     ) -> Result<(), Failure> {
         let mut round = 1;
         loop {
@@ -339,9 +342,9 @@ impl Station {
                 break;
             }
             let challenge = self.challenge();
-            let told = match device.prove(&identity, challenge).await {
+            let told = match device.prove(&identity, number, expected.apparatus_id(), challenge).await {
                 Ok(proof) => {
-                    verify(client_certificate, number, &identity.hardware_uid, &challenge, &proof)?;
+                    expected.verify(number, &identity.hardware_uid, &challenge, &proof)?;
                     device.confirm(identity.session).await
                 }
                 Err(error) => Err(error),
@@ -380,7 +383,8 @@ impl Station {
                 Err(CallError::Refused(problem)) if !problem.code.is_passing() => {
                     return Err(Unanswered::Refused(problem));
                 }
-                Err(CallError::Refused(_) | CallError::Unreachable(_)) => Unanswered::Silent,
+                Err(CallError::Refused(problem)) => Unanswered::Busy(problem),
+                Err(CallError::Unreachable(_)) => Unanswered::Silent,
                 Err(CallError::Garbled(detail)) => Unanswered::Garbled(detail),
             };
             if Instant::now() + pause >= end {
@@ -402,7 +406,9 @@ impl Station {
 enum Unanswered {
     /// It refuses, and will not say otherwise if asked again.
     Refused(Problem),
-    /// It was not reached, or could not serve.
+    /// It cannot serve now.
+    Busy(Problem),
+    /// It was not reached.
     Silent,
     /// Its answer cannot be understood.
     Garbled(String),
@@ -428,42 +434,10 @@ fn lost(error: DeviceError) -> Failure {
     }
 }
 
-/// Whether the device holds the leased pack, all of it.
-fn verify_pack(
-    lease: &Lease,
-    chip: &HardwareUid,
-    challenge: &[u8; 32],
-    proof: &Proof,
-) -> Result<(), Failure> {
-    let number = &lease.device_number;
-    if let Some(certificate) = &lease.pack.certificate {
-        verify(&certificate.client_certificate, number, chip, challenge, proof)?;
+/// What it means that a device has made no key. Nothing has been asked of the gateway yet.
+fn no_key(error: DeviceError) -> Failure {
+    match error {
+        DeviceError::Refused(refusal) => Failure::DeviceRefused(refusal),
+        error => Failure::PortSilent(error),
     }
-    let pack = lease.pack.on_the_line(number).map_err(|error| Failure::NotProved(error.to_string()))?;
-    if proof.pack_digest.0 != line::pack_digest(&pack) {
-        return Err(Failure::NotProved("the device holds something else than it was sent".into()));
-    }
-    Ok(())
-}
-
-/// Whether the device holds the key of this certificate: its signature covers its number, the chip
-/// that was asked, and the challenge that it was given.
-fn verify(
-    client_certificate: &Bytes,
-    number: &DeviceNumber,
-    chip: &HardwareUid,
-    challenge: &[u8; 32],
-    proof: &Proof,
-) -> Result<(), Failure> {
-    if proof.hardware_uid != *chip || proof.challenge.0 != challenge {
-        return Err(Failure::NotProved("the proof is of another device or challenge".into()));
-    }
-    let proof = possession::Proof {
-        device_number: number,
-        hardware_uid: chip,
-        challenge,
-        pack_digest: &proof.pack_digest.0,
-        signature: proof.signature.as_ref().map_or(&[], |signature| &signature.0),
-    };
-    possession::verify(&client_certificate.0, proof).map_err(|error| Failure::NotProved(error.to_string()))
 }

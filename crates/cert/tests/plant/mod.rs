@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
-    EcdsaKeyPair, KeyPair,
+    ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
 };
 use cert::tls::Credential;
 use cert::{Fingerprint, Trust};
@@ -27,7 +27,8 @@ use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName,
     SubjectKeyIdentifier,
 };
-use x509_cert::name::{RdnSequence, RelativeDistinguishedName};
+use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
+use x509_cert::request::{self, CertReq, CertReqInfo};
 use x509_cert::time::{Time, Validity};
 use zeroize::Zeroizing;
 
@@ -59,10 +60,27 @@ impl Key {
         Zeroizing::new(self.pair.to_pkcs8v1().unwrap().as_ref().to_vec())
     }
 
-    /// The signature that a device makes: `r` and `s` of 32 bytes each.
+    /// The signature that a device makes: `r` and `s` of equal length.
     pub fn sign_fixed(&self, message: &[u8]) -> Vec<u8> {
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &self.pkcs8()).unwrap();
+        let form = match self.curve {
+            rfc5912::SECP_256_R_1 => &ECDSA_P256_SHA256_FIXED_SIGNING,
+            _ => &ECDSA_P384_SHA384_FIXED_SIGNING,
+        };
+        let pair = EcdsaKeyPair::from_pkcs8(form, &self.pkcs8()).unwrap();
         pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
+    }
+
+    /// A signing request for this key, DER.
+    pub fn signing_request(&self) -> Vec<u8> {
+        let info = CertReqInfo {
+            version: request::Version::V1,
+            subject: Name::default(),
+            public_key: self.spki(),
+            attributes: SetOfVec::new(),
+        };
+        let signature = self.pair.sign(&SystemRandom::new(), &info.to_der().unwrap()).unwrap();
+        let signature = BitString::from_bytes(signature.as_ref()).unwrap();
+        CertReq { info, algorithm: self.algorithm(), signature }.to_der().unwrap()
     }
 
     fn spki(&self) -> SubjectPublicKeyInfoOwned {

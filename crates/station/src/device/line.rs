@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use identity::DeviceNumber;
 use identity::line::{
     self, ANSWER_FRAME_BYTES_MAX, Answer, FRAME_BYTES_MAX, FrameCollector, Refusal, Request, Session,
-    Transmission, Version,
+    SigningRequest, Transmission, Version, WriteResult,
 };
+use identity::{ApparatusId, DeviceNumber};
 use message::bytes::Bytes;
 use message::pack::CredentialPack;
-use message::result::Proof;
+use message::result::{Confirmation, Proof};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -64,7 +64,22 @@ impl LineDevice {
             hardware_uid: identity.hardware_uid,
             holding: identity.holding,
             confirmed: identity.confirmed,
+            key_identifier: identity.key_identifier,
+            chip_key: identity.chip_key.map(|key| Bytes(key.to_vec())),
         })
+    }
+
+    pub async fn make_key(
+        &mut self,
+        identity: &DeviceIdentity,
+        number: &DeviceNumber,
+    ) -> Result<Bytes, DeviceError> {
+        let request = Request::KeyRequest { session: identity.session, device_number: number.clone() };
+        self.ask(&request, |answer| match answer {
+            Answer::SigningRequest(SigningRequest(request)) => Some(Bytes(request.to_vec())),
+            _ => None,
+        })
+        .await
     }
 
     pub async fn write(
@@ -74,11 +89,12 @@ impl LineDevice {
         pack: &CredentialPack,
         challenge: [u8; 32],
     ) -> Result<Proof, WriteError> {
+        let apparatus_id = pack.apparatus.as_ref().map(|pack| pack.apparatus_id);
         let pack = pack.on_the_line(number).map_err(|_| WriteError::NotTaken(Refusal::Malformed))?;
         let request = Request::Transmission(Transmission { session: identity.session, pack });
         let received = self.ask(&request, |answer| matches!(answer, Answer::Reception).then_some(())).await;
         match received {
-            Ok(()) => self.prove(identity, challenge).await.map_err(WriteError::Unknown),
+            Ok(()) => self.prove(identity, apparatus_id, challenge).await.map_err(WriteError::Unknown),
             Err(DeviceError::Refused(refusal)) => Err(WriteError::NotTaken(refusal)),
             Err(error) => Err(WriteError::Unknown(error)),
         }
@@ -87,6 +103,7 @@ impl LineDevice {
     pub async fn prove(
         &mut self,
         identity: &DeviceIdentity,
+        apparatus_id: Option<ApparatusId>,
         challenge: [u8; 32],
     ) -> Result<Proof, DeviceError> {
         let request = Request::ResultRequest { session: identity.session, challenge };
@@ -96,12 +113,21 @@ impl LineDevice {
                 _ => None,
             })
             .await?;
+        let WriteResult { pack_digest, signature, confirmation, .. } = result;
+        // A device does not repeat the ID that it was just given.
+        let confirmation = confirmation.zip(apparatus_id).map(|(confirmation, apparatus_id)| Confirmation {
+            apparatus_id,
+            station: Bytes(confirmation.station.to_vec()),
+            authority: Bytes(confirmation.authority.to_vec()),
+        });
         Ok(Proof {
             hardware_uid: identity.hardware_uid.clone(),
             challenge: Bytes(challenge.to_vec()),
-            pack_digest: Bytes(result.pack_digest.to_vec()),
-            signature: Some(Bytes(result.signature.to_vec())),
-            confirmation: None,
+            pack_digest: Bytes(pack_digest.to_vec()),
+            signature: Some(signature)
+                .filter(|signature| !signature.is_empty())
+                .map(|bytes| Bytes(bytes.to_vec())),
+            confirmation,
         })
     }
 
@@ -133,6 +159,9 @@ impl LineDevice {
         request: &Request<'_>,
         wanted: impl Fn(Answer) -> Option<T>,
     ) -> Result<T, DeviceError> {
+        if request.oldest_version() > self.version {
+            return Err(DeviceError::Refused(Refusal::UnsupportedVersion));
+        }
         let mut frame = Zeroizing::new(vec![0; FRAME_BYTES_MAX]);
         let length = line::encode(self.version, request, &mut frame)
             .map_err(|_| DeviceError::Refused(Refusal::TooLong))?;

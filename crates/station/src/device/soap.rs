@@ -12,11 +12,12 @@ use identity::line::Session;
 use message::bytes::Bytes;
 use message::device::{
     CertificateReceptionResponse, DeviceIdentification, DeviceIdentificationRequest, DeviceWriteResult,
-    DeviceWriteResultResponse, PackTransmission,
+    DeviceWriteResultResponse, KeyRequest, PackTransmission, SigningRequestTransmission, WriteResultRequest,
 };
 use message::pack::CredentialPack;
 use message::problem::{Problem, ProblemCode};
 use message::result::Proof;
+use message::soap::Message;
 use tokio::net::{TcpListener, UdpSocket, lookup_host};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -27,8 +28,7 @@ use super::{DeviceError, DeviceIdentity, WriteError};
 
 /// How long the station leaves a device alone after the response to its write result, before it looks
 /// whether the device has taken note. To ask it anything opens a new session, and the response is then
-/// too late for the old one; so a device that was too slow is taken through the write again, and left
-/// alone for longer.
+/// too late for the old one; so a device that was too slow is left alone for longer the next time.
 const NOTE_PAUSES: [Duration; 4] = [
     Duration::from_millis(5),
     Duration::from_millis(50),
@@ -40,19 +40,38 @@ const NOTE_PAUSES: [Duration; 4] = [
 pub struct SoapDevice {
     url: String,
     step_limit: Duration,
-    /// The write whose result the device waits to have filed.
-    written: Option<(PackTransmission, Callback)>,
+    /// Where the device waits to hear that its write result is filed, and the number it was for.
+    waiting: Option<(Callback, DeviceNumber)>,
+    /// How often the device was too slow to take note.
+    times_too_slow: usize,
 }
 
 impl SoapDevice {
     pub fn new(url: String, step_limit: Duration) -> Self {
-        Self { url, step_limit, written: None }
+        Self { url, step_limit, waiting: None, times_too_slow: 0 }
     }
 
     pub async fn identify(&mut self) -> Result<DeviceIdentity, DeviceError> {
-        let DeviceIdentification { session, product, hardware_uid, holding, confirmed, key_identifier: _, chip_key: _ } =
-            call(&self.url, &DeviceIdentificationRequest, self.step_limit).await.map_err(device_error)?;
-        Ok(DeviceIdentity { session, product, hardware_uid, holding, confirmed })
+        let identity: DeviceIdentification = self.ask(&DeviceIdentificationRequest).await?;
+        Ok(DeviceIdentity {
+            session: identity.session,
+            product: identity.product,
+            hardware_uid: identity.hardware_uid,
+            holding: identity.holding,
+            confirmed: identity.confirmed,
+            key_identifier: identity.key_identifier,
+            chip_key: identity.chip_key,
+        })
+    }
+
+    pub async fn make_key(
+        &mut self,
+        identity: &DeviceIdentity,
+        number: &DeviceNumber,
+    ) -> Result<Bytes, DeviceError> {
+        let request = KeyRequest { session: identity.session, device_number: number.clone() };
+        let SigningRequestTransmission { outcome } = self.ask(&request).await?;
+        outcome.map_err(DeviceError::Refused)
     }
 
     pub async fn write(
@@ -62,51 +81,77 @@ impl SoapDevice {
         pack: &CredentialPack,
         challenge: [u8; 32],
     ) -> Result<Proof, WriteError> {
+        let callback = self.open_callback(identity, number).await.map_err(WriteError::Unknown)?;
         let transmission = PackTransmission {
             session: identity.session,
             challenge: Bytes(challenge.to_vec()),
-            result_address: String::new(),
+            result_address: callback.url(),
             device_number: number.clone(),
             pack: pack.clone(),
         };
-        self.transmit(transmission).await
+        let response: CertificateReceptionResponse =
+            self.ask(&transmission).await.map_err(WriteError::Unknown)?;
+        response.outcome.map_err(WriteError::NotTaken)?;
+        self.await_result(callback, number).await.map_err(WriteError::Unknown)
+    }
+
+    pub async fn prove(
+        &mut self,
+        identity: &DeviceIdentity,
+        number: &DeviceNumber,
+        challenge: [u8; 32],
+    ) -> Result<Proof, DeviceError> {
+        let callback = self.open_callback(identity, number).await?;
+        let request = WriteResultRequest {
+            session: identity.session,
+            challenge: Bytes(challenge.to_vec()),
+            result_address: callback.url(),
+            device_number: number.clone(),
+        };
+        let response: CertificateReceptionResponse = self.ask(&request).await?;
+        response.outcome.map_err(DeviceError::Refused)?;
+        self.await_result(callback, number).await
     }
 
     /// Gives the device the response to its write result, and looks whether it has taken note.
     pub async fn confirm(&mut self) -> Result<(), DeviceError> {
-        for pause in NOTE_PAUSES {
-            let (transmission, callback) = self.written.take().ok_or(DeviceError::NotOffered)?;
-            callback.respond(self.step_limit).await;
-            sleep(pause).await;
-            let identity = self.identify().await?;
-            if identity.confirmed && identity.holding.as_ref() == Some(&transmission.device_number) {
-                return Ok(());
-            }
-            // The device takes the pack that it holds without writing it, and delivers its result again.
-            let again = PackTransmission { session: identity.session, ..transmission };
-            self.transmit(again).await.map_err(|error| match error {
-                WriteError::NotTaken(refusal) => DeviceError::Refused(refusal),
-                WriteError::Unknown(error) => error,
-            })?;
+        let not_noted = || DeviceError::NoAnswer("it does not take note that its result is filed".into());
+        let (callback, number) = self.waiting.take().ok_or_else(not_noted)?;
+        callback.respond(self.step_limit).await;
+        sleep(NOTE_PAUSES[self.times_too_slow.min(NOTE_PAUSES.len() - 1)]).await;
+        let identity = self.identify().await?;
+        if identity.confirmed && identity.holding.as_ref() == Some(&number) {
+            return Ok(());
         }
-        Err(DeviceError::NoAnswer("it does not take note that its result is filed".into()))
+        self.times_too_slow += 1;
+        Err(not_noted())
     }
 
-    async fn transmit(&mut self, transmission: PackTransmission) -> Result<Proof, WriteError> {
-        let unknown = |error: std::io::Error| WriteError::Unknown(DeviceError::NoAnswer(error.to_string()));
-        let mut callback = Callback::open(&self.url, &transmission).await.map_err(unknown)?;
-        let transmission =
-            PackTransmission { result_address: format!("http://{}/soap", callback.address), ..transmission };
-        let response: CertificateReceptionResponse = call(&self.url, &transmission, self.step_limit)
-            .await
-            .map_err(|error| WriteError::Unknown(device_error(error)))?;
-        response.outcome.map_err(WriteError::NotTaken)?;
+    async fn ask<Request: Message, Answer: Message>(&self, request: &Request) -> Result<Answer, DeviceError> {
+        call(&self.url, request, self.step_limit).await.map_err(device_error)
+    }
+
+    async fn open_callback(
+        &self,
+        identity: &DeviceIdentity,
+        number: &DeviceNumber,
+    ) -> Result<Callback, DeviceError> {
+        let opened = Callback::open(&self.url, identity.session, number).await;
+        opened.map_err(|error| DeviceError::NoAnswer(error.to_string()))
+    }
+
+    /// Waits for the write result, whose response the device then waits for.
+    async fn await_result(
+        &mut self,
+        mut callback: Callback,
+        number: &DeviceNumber,
+    ) -> Result<Proof, DeviceError> {
         let Ok(Some(result)) = timeout(self.step_limit, callback.results.recv()).await else {
             let detail = format!("no write result within {} s", self.step_limit.as_secs());
-            return Err(WriteError::Unknown(DeviceError::NoAnswer(detail)));
+            return Err(DeviceError::NoAnswer(detail));
         };
-        self.written = Some((transmission, callback));
-        result.outcome.map_err(|refusal| WriteError::Unknown(DeviceError::Refused(refusal)))
+        self.waiting = Some((callback, number.clone()));
+        result.outcome.map_err(DeviceError::Refused)
     }
 }
 
@@ -129,14 +174,14 @@ struct Expected {
 }
 
 impl Callback {
-    async fn open(device: &str, transmission: &PackTransmission) -> std::io::Result<Self> {
+    async fn open(device: &str, session: Session, number: &DeviceNumber) -> std::io::Result<Self> {
         let listener = TcpListener::bind((own_address_towards(device).await?, 0)).await?;
         let address = listener.local_addr()?;
         let (results_sender, results) = mpsc::channel(1);
         let (filed, filed_receiver) = watch::channel(false);
         let expected = Expected {
-            session: transmission.session,
-            number: transmission.device_number.clone(),
+            session,
+            number: number.clone(),
             results: results_sender,
             filed: filed_receiver.clone(),
         };
@@ -148,6 +193,10 @@ impl Callback {
             }
         });
         Ok(Self { address, results, filed, server })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/soap", self.address)
     }
 
     /// Tells the device that its result is filed, and ends when the response is sent.

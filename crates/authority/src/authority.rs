@@ -16,6 +16,7 @@ use store::{Secret, Snapshot, StoreError, Transaction, Vault, VaultError};
 use crate::desk::Desk;
 use crate::error::AuthorityError;
 use crate::in_flight::InFlight;
+use crate::sealing::OpenedKeys;
 use crate::setup::ca_key_context;
 
 /// A serving authority.
@@ -26,6 +27,7 @@ pub struct Authority {
     pub(crate) plant: PlantCa,
     pub(crate) vault: Vault,
     pub(crate) in_flight: InFlight,
+    pub(crate) opened_keys: OpenedKeys,
     pub(crate) actor: Actor,
 }
 
@@ -75,6 +77,7 @@ impl Authority {
             plant: PlantCa::open(plant.certificate.clone(), key(&vault, CaName::Plant, &plant)?)?,
             vault,
             in_flight: InFlight::default(),
+            opened_keys: OpenedKeys::default(),
             actor: Actor::member(&desk.member),
             desk,
         });

@@ -2,6 +2,7 @@
 
 use message::problem::{Problem, ProblemCode};
 use pki::IssueError;
+use store::authority::change;
 use store::authority::credential::ApplyError;
 use store::{StoreError, VaultError};
 
@@ -20,6 +21,9 @@ pub enum AuthorityError {
     /// A certificate was not signed: it breaks a rule, or the library fails.
     #[error("a certificate is not signed")]
     Issue(#[from] IssueError),
+    /// A secret was not sealed for its device: our fault.
+    #[error("a secret cannot be sealed")]
+    Seal(#[source] seal::SealError),
     /// A task of ours broke off.
     #[error("a task of the authority broke off")]
     Task(#[from] tokio::task::JoinError),
@@ -37,7 +41,7 @@ impl AuthorityError {
             Self::Store(error) if error.is_passing() => {
                 Problem::new(ProblemCode::Unavailable, "the authority's store does not answer; try again")
             }
-            Self::Store(_) | Self::Vault(_) | Self::Issue(_) | Self::Task(_) => {
+            Self::Store(_) | Self::Vault(_) | Self::Issue(_) | Self::Seal(_) | Self::Task(_) => {
                 Problem::new(ProblemCode::Internal, "the authority failed; its log says why")
             }
         }
@@ -47,6 +51,18 @@ impl AuthorityError {
 impl From<StoreError> for AuthorityError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<change::ApplyError> for AuthorityError {
+    fn from(error: change::ApplyError) -> Self {
+        match error {
+            change::ApplyError::Illegal { .. } => Self::refused(ProblemCode::IllegalState, error.to_string()),
+            change::ApplyError::Changed => {
+                Self::refused(ProblemCode::Busy, "another process works on these credentials; try again")
+            }
+            change::ApplyError::Store(error) => Self::Store(error),
+        }
     }
 }
 

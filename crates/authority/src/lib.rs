@@ -11,6 +11,8 @@
 //! | `pre_write_key` | keys that firmware is built with: made, handed out once, replaced, retired |
 //! | `order` | whether an order for packs may be fulfilled |
 //! | `issue` | fulfilling it: intent, lint, signature, each stored and audited |
+//! | `apparatus_order` | symmetric credentials, in batches |
+//! | `sealing` | what only a device can open, and the keys for it |
 //! | `report` | what became of packs at the factories, with each device's proof |
 //! | `admission` | members: invite, join, admit, revoke |
 //! | `standing` | whom a device is taken for |
@@ -21,6 +23,7 @@
 //! store with its audit entry, and a route that translates.
 
 mod admission;
+mod apparatus_order;
 mod authority;
 mod desk;
 mod error;
@@ -31,6 +34,7 @@ mod order;
 mod pre_write_key;
 mod report;
 mod routes;
+mod sealing;
 mod setup;
 mod standing;
 mod status;

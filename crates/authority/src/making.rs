@@ -163,7 +163,7 @@ async fn product_allotment(
     snapshot: &mut Snapshot,
     allotted: Allotment,
 ) -> Result<Option<ProductAllotment>, AuthorityError> {
-    let Allotment { factory, product: code, quota, issued } = allotted;
+    let Allotment { factory, product: code, quota, issued, apparatuses } = allotted;
     let Some(product) = product::find(snapshot, &code).await?.filter(|product| product.profile.takes_any())
     else {
         return Ok(None);
@@ -183,7 +183,7 @@ async fn product_allotment(
             .filter(|_| product.profile.sealing().needs_pre_write_key())
             .map(|key| key.identifier),
         quota,
-        issued,
+        issued: issued.max(apparatuses),
         serial_ranges,
     }))
 }

@@ -200,7 +200,7 @@ fn new_key(product: &ProductCode, number: i64, now: i64) -> Result<PreWriteKey, 
 }
 
 /// What the vault is told that a sealed pre-write key is.
-fn pre_write_key_context(identifier: &KeyIdentifier) -> Vec<u8> {
+pub(crate) fn pre_write_key_context(identifier: &KeyIdentifier) -> Vec<u8> {
     format!("pre-write key {identifier}").into_bytes()
 }
 

@@ -9,7 +9,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use message::allotment::Allotment;
-use message::issue::{CertificateTransmission, CertificateTransmissionRequest};
+use message::issue::{
+    ApparatusPackRequest, ApparatusPacks, CertificateTransmission, CertificateTransmissionRequest,
+};
 use message::join::{JoinRequest, MemberRequest, Membership};
 use message::problem::Problem;
 use message::report::{Report, ReportAnswer};
@@ -31,6 +33,7 @@ impl Authority {
     pub fn router(self: Arc<Self>) -> Router {
         let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
             .routes(routes!(packs))
+            .routes(routes!(apparatus_packs))
             .routes(routes!(allotment))
             .routes(routes!(reports))
             .routes(routes!(join))
@@ -71,6 +74,24 @@ async fn packs(
 ) -> Result<Json<CertificateTransmission>, Refused> {
     authority.desk().admit(&gateway).await.map_err(refused)?;
     Ok(Json(authority.issue(&gateway.name, request).await.map_err(refused)?))
+}
+
+/// Asks for a batch of symmetric credentials of one product.
+#[utoipa::path(
+    post, path = "/v1/apparatus-packs", request_body = ApparatusPackRequest,
+    responses(
+        (status = 200, description = "As many packs as were asked for.", body = ApparatusPacks),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn apparatus_packs(
+    State(authority): Shared,
+    gateway: Gateway,
+    Json(request): Json<ApparatusPackRequest>,
+) -> Result<Json<ApparatusPacks>, Refused> {
+    authority.desk().admit(&gateway).await.map_err(refused)?;
+    Ok(Json(authority.issue_apparatuses(&gateway.name, request).await.map_err(refused)?))
 }
 
 /// What the asking gateway's factory may make.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use identity::{CredentialState, Member, MemberName, ProductCode};
 use serde::Serialize;
 use store::authority::credential;
-use store::authority::{allotment, member, report};
+use store::authority::{allotment, apparatus, member, report};
 
 use crate::desk::Desk;
 use crate::error::AuthorityError;
@@ -32,12 +32,16 @@ pub struct FactoryFigures {
     pub factory: MemberName,
     /// The product.
     pub product: ProductCode,
-    /// How many credentials it may be issued in all.
+    /// How many credentials of either kind it may be issued in all.
     pub quota: u64,
-    /// How many count against the quota.
+    /// How many certificates count against the quota.
     pub issued: u64,
-    /// How many are in each state; states with none are left out.
+    /// How many certificates are in each state; states with none are left out.
     pub states: BTreeMap<CredentialState, u64>,
+    /// How many symmetric credentials count against the quota.
+    pub apparatuses: u64,
+    /// How many symmetric credentials are in each state; states with none are left out.
+    pub apparatus_states: BTreeMap<CredentialState, u64>,
 }
 
 /// A member and what it reported.
@@ -63,20 +67,22 @@ impl Desk {
     /// The store fails.
     pub async fn status(&self) -> Result<AuthorityStatus, AuthorityError> {
         let mut snapshot = self.store.read().await?;
-        let mut counts: BTreeMap<_, BTreeMap<CredentialState, u64>> = BTreeMap::new();
-        for (factory, product, state, count) in credential::counts(&mut snapshot).await? {
-            counts.entry((factory, product)).or_default().insert(state, count);
-        }
+        let mut certificates = by_allotment(credential::counts(&mut snapshot).await?);
+        let mut apparatuses = by_allotment(apparatus::counts(&mut snapshot).await?);
         let mut factories = Vec::new();
         for allotted in allotment::all(&mut snapshot).await? {
-            let states =
-                counts.remove(&(allotted.factory.clone(), allotted.product.clone())).unwrap_or_default();
+            let key = (allotted.factory, allotted.product);
+            let states = certificates.remove(&key).unwrap_or_default();
+            let apparatus_states = apparatuses.remove(&key).unwrap_or_default();
+            let (factory, product) = key;
             factories.push(FactoryFigures {
-                factory: allotted.factory,
-                product: allotted.product,
+                factory,
+                product,
                 quota: allotted.quota,
                 issued: allotted.issued,
                 states,
+                apparatuses: allotted.apparatuses,
+                apparatus_states,
             });
         }
         let reported = report::progress(&mut snapshot).await?;
@@ -95,8 +101,10 @@ impl Desk {
         });
         Ok(AuthorityStatus {
             authority: self.member.clone(),
-            // What no allotment covers would be left over in `counts`.
-            conserved: counts.is_empty() && factories.iter().all(FactoryFigures::is_conserved),
+            // What no allotment covers would be left over.
+            conserved: certificates.is_empty()
+                && apparatuses.is_empty()
+                && factories.iter().all(FactoryFigures::is_conserved),
             factories,
             members: members.collect(),
         })
@@ -107,5 +115,18 @@ impl FactoryFigures {
     /// Whether the states add up to what was issued.
     fn is_conserved(&self) -> bool {
         self.states.values().sum::<u64>() == self.issued
+            && self.apparatus_states.values().sum::<u64>() == self.apparatuses
     }
+}
+
+type States = BTreeMap<CredentialState, u64>;
+
+fn by_allotment(
+    counts: Vec<(MemberName, ProductCode, CredentialState, u64)>,
+) -> BTreeMap<(MemberName, ProductCode), States> {
+    let mut states: BTreeMap<_, States> = BTreeMap::new();
+    for (factory, product, state, count) in counts {
+        states.entry((factory, product)).or_default().insert(state, count);
+    }
+    states
 }

@@ -5,7 +5,9 @@
 //! vault.
 
 pub mod allotment;
+pub mod apparatus;
 pub mod ca;
+pub mod change;
 pub mod credential;
 pub mod device;
 pub mod ledger;

@@ -23,6 +23,7 @@ const AUTHORITY: &[Step] = &[
     AUDIT_AND_VAULT,
     ("authority", include_str!("../migrations/authority/authority.sql")),
     ("profile", include_str!("../migrations/authority/profile.sql")),
+    ("apparatus", include_str!("../migrations/authority/apparatus.sql")),
     ("pre-write key", include_str!("../migrations/authority/pre_write_key.sql")),
 ];
 

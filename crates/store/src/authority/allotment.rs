@@ -14,8 +14,10 @@ pub struct Allotment {
     pub product: ProductCode,
     /// How many credentials it may be issued in all.
     pub quota: u64,
-    /// How many it has been issued, or are about to be.
+    /// How many certificates it has been issued, or are about to be.
     pub issued: u64,
+    /// How many symmetric credentials it has been issued; the quota holds for each kind.
+    pub apparatuses: u64,
 }
 
 /// Serials of one product that belong to one factory, both ends included, of the same width.
@@ -109,6 +111,26 @@ pub async fn count_issued(
     Ok(())
 }
 
+/// Counts so many more symmetric credentials as issued.
+///
+/// # Errors
+/// The store fails.
+pub async fn count_apparatuses(
+    transaction: &mut Transaction,
+    factory: &MemberName,
+    product: &ProductCode,
+    more: u64,
+) -> Result<(), StoreError> {
+    execute!(
+        transaction,
+        "UPDATE allotment SET apparatuses = apparatuses + $3 WHERE factory = $1 AND product = $2",
+        factory.as_str(),
+        product.as_str(),
+        i64::try_from(more).unwrap_or(i64::MAX),
+    )?;
+    Ok(())
+}
+
 /// Gives a factory a range of serials, which must overlap no other ([`ranges_of_product`]).
 ///
 /// # Errors
@@ -137,7 +159,7 @@ pub async fn find(
 ) -> Result<Option<Allotment>, StoreError> {
     let row: Option<AllotmentRow> = fetch_optional!(
         snapshot,
-        "SELECT factory, product, quota, issued FROM allotment WHERE factory = $1 AND product = $2",
+        "SELECT factory, product, quota, issued, apparatuses FROM allotment WHERE factory = $1 AND product = $2",
         factory.as_str(),
         product.as_str(),
     )?;
@@ -151,7 +173,7 @@ pub async fn find(
 pub async fn all(snapshot: &mut Snapshot) -> Result<Vec<Allotment>, StoreError> {
     let rows: Vec<AllotmentRow> = fetch_all!(
         snapshot,
-        "SELECT factory, product, quota, issued FROM allotment ORDER BY factory, product"
+        "SELECT factory, product, quota, issued, apparatuses FROM allotment ORDER BY factory, product"
     )?;
     rows.into_iter().map(allotment_from).collect()
 }
@@ -173,14 +195,17 @@ pub async fn ranges_of_product(
     rows.into_iter().map(range_from).collect()
 }
 
-type AllotmentRow = (String, String, i64, i64);
+type AllotmentRow = (String, String, i64, i64, i64);
 
-fn allotment_from((factory, product, quota, issued): AllotmentRow) -> Result<Allotment, StoreError> {
+fn allotment_from(
+    (factory, product, quota, issued, apparatuses): AllotmentRow,
+) -> Result<Allotment, StoreError> {
     Ok(Allotment {
         factory: parsed("allotment.factory", &factory)?,
         product: parsed("allotment.product", &product)?,
         quota: count("allotment.quota", quota)?,
         issued: count("allotment.issued", issued)?,
+        apparatuses: count("allotment.apparatuses", apparatuses)?,
     })
 }
 

@@ -1,0 +1,126 @@
+//! Sealing for devices. A product's pre-write key comes out of the vault once, not once a pack.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use identity::{CredentialId, HardwareUid, KeyIdentifier, ProductCode};
+use message::bytes::Bytes;
+use message::pack::Sealed;
+use message::problem::ProblemCode;
+use seal::{Binding, PreWriteKey, SEALED_OVERHEAD_MAX};
+use store::authority::pre_write_key;
+use store::{Snapshot, StoreError};
+
+use crate::authority::Authority;
+use crate::error::AuthorityError;
+use crate::pre_write_key::pre_write_key_context;
+
+/// The pre-write keys that were needed since the authority was opened.
+#[derive(Default)]
+pub(crate) struct OpenedKeys(Mutex<HashMap<KeyIdentifier, Arc<PreWriteKey>>>);
+
+/// What only one device, or only the devices of one product, can open.
+pub(crate) enum Seal {
+    /// Under a pre-write key, or what is derived from it for one chip.
+    Key(Arc<PreWriteKey>),
+    /// To a chip's own key.
+    Chip(Box<seal::ChipPublicKey>),
+}
+
+impl Authority {
+    /// The key that packs of this product are sealed under now.
+    ///
+    /// # Errors
+    /// The product has none, or the store or the vault fails.
+    pub(crate) async fn current_key(
+        &self,
+        snapshot: &mut Snapshot,
+        product: &ProductCode,
+    ) -> Result<Arc<PreWriteKey>, AuthorityError> {
+        let (_, current) = pre_write_key::of_product(snapshot, product).await?;
+        let current = current.ok_or_else(|| {
+            let detail = format!(
+                "{product} has no pre-write key yet: make one with `touchmark authority pre-write-key make {product}`"
+            );
+            AuthorityError::refused(ProblemCode::NoPreWriteKey, detail)
+        })?;
+        self.key_of(snapshot, product, &current.identifier).await
+    }
+
+    /// The key of this name, which firmware of the product is still built with or once was.
+    ///
+    /// # Errors
+    /// The product has no such key any more, or the store or the vault fails.
+    pub(crate) async fn key_of(
+        &self,
+        snapshot: &mut Snapshot,
+        product: &ProductCode,
+        identifier: &KeyIdentifier,
+    ) -> Result<Arc<PreWriteKey>, AuthorityError> {
+        let found = pre_write_key::find(snapshot, identifier).await?;
+        let of_product = found.filter(|(key, _)| key.product == *product);
+        let Some(sealed) = of_product.and_then(|(_, sealed)| sealed) else {
+            self.opened_keys.forget(identifier);
+            let detail = format!("{product} has no pre-write key {identifier}, or it is retired");
+            return Err(AuthorityError::refused(ProblemCode::NoPreWriteKey, detail));
+        };
+        if let Some(key) = self.opened_keys.get(identifier) {
+            return Ok(key);
+        }
+        let key = self.vault.open(&pre_write_key_context(identifier), &sealed)?;
+        let bytes = key.expose().try_into();
+        let bytes = bytes.map_err(|_| StoreError::Corrupt { what: "pre_write_key.sealed_key" })?;
+        let key = Arc::new(PreWriteKey::new(identifier.clone(), bytes));
+        self.opened_keys.keep(&key);
+        Ok(key)
+    }
+
+    /// Seals a secret of this credential.
+    ///
+    /// # Errors
+    /// The secret is longer than any that we seal.
+    pub(crate) fn seal(
+        &self,
+        seal: &Seal,
+        product: &ProductCode,
+        credential: &CredentialId,
+        secret: &[u8],
+    ) -> Result<Sealed, AuthorityError> {
+        let (binding, random) = (Binding { product, credential }, self.desk.random.as_ref());
+        let mut object = vec![0; secret.len() + SEALED_OVERHEAD_MAX];
+        let sealed = match seal {
+            Seal::Key(key) => key.seal(&binding, secret, random, &mut object),
+            Seal::Chip(key) => key.seal(&binding, secret, random, &mut object),
+        };
+        let length = sealed.map_err(AuthorityError::Seal)?.len();
+        object.truncate(length);
+        let key_identifier = match seal {
+            Seal::Key(key) => Some(key.identifier().clone()),
+            Seal::Chip(_) => None,
+        };
+        Ok(Sealed { key_identifier, ciphertext: Bytes(object) })
+    }
+}
+
+impl Seal {
+    /// Under the key that is derived for this chip.
+    pub(crate) fn for_chip(key: &PreWriteKey, chip: &HardwareUid) -> Self {
+        Self::Key(Arc::new(key.for_chip(chip)))
+    }
+}
+
+/// Each change is one step, so a panic elsewhere leaves the map whole.
+impl OpenedKeys {
+    fn get(&self, identifier: &KeyIdentifier) -> Option<Arc<PreWriteKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(identifier).map(Arc::clone)
+    }
+
+    fn keep(&self, key: &Arc<PreWriteKey>) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.insert(key.identifier().clone(), Arc::clone(key));
+    }
+
+    fn forget(&self, identifier: &KeyIdentifier) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(identifier);
+    }
+}

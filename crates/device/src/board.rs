@@ -3,11 +3,16 @@
 use core::ops::Range;
 
 use embedded_storage::nor_flash::NorFlash;
+use identity::profile::KeyAlgorithm;
 use identity::{HardwareUid, ProductCode};
+use seal::{ChipKey, PreWriteKey};
 
 /// The board: what firmware implements once, in an afternoon. Its two memories are NOR flash, or
 /// anything that can be driven as such.
 pub trait Board {
+    /// The keys that the device signs with. The program holds no code for others.
+    const KEY_ALGORITHMS: &'static [KeyAlgorithm] = &[KeyAlgorithm::P256];
+
     /// What the board was built as.
     fn product(&self) -> &ProductCode;
 
@@ -16,6 +21,25 @@ pub trait Board {
 
     /// Overwrites all of `bytes` from the chip's random number generator.
     fn fill_random(&mut self, bytes: &mut [u8]);
+
+    /// The key that the firmware was built with or, where the product derives one for each chip, that
+    /// the board was given. None where the product's packs are not sealed under one.
+    fn pre_write_key(&self) -> Option<&PreWriteKey> {
+        None
+    }
+
+    /// The key pair that the chip has by itself. None where it has none, or packs are not sealed to it.
+    fn chip_key(&self) -> Option<&ChipKey> {
+        None
+    }
+
+    /// The key that the device makes where a station asks it to, one of [`KEY_ALGORITHMS`]. None where
+    /// it makes none: a board whose random numbers can be foretold must not.
+    ///
+    /// [`KEY_ALGORITHMS`]: Self::KEY_ALGORITHMS
+    fn own_key_algorithm(&self) -> Option<KeyAlgorithm> {
+        None
+    }
 
     /// The flash memory (source A Fig. 5).
     fn flash(&mut self) -> impl NorFlash;
@@ -34,7 +58,7 @@ pub trait Board {
 /// with an erase block. The write module changes nothing but the certificate area.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FlashAreas {
-    /// Certificate: two [slots](crate::slots) for the pack.
+    /// Certificate: two [slots](crate::slots) for what the device [holds](crate::Held).
     pub certificate: Range<u32>,
     /// Common certificate, which one product family shares.
     pub common_certificate: Range<u32>,

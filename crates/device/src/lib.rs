@@ -2,8 +2,9 @@
 //!
 //! Firmware implements [`Board`], gathers the bytes of its port with
 //! [`identity::line::FrameCollector`], and gives each frame to [`WriteModule::handle_frame`]. The rest
-//! is in here: who may write what ([`WriteModule`]), how a pack survives a power cut ([`slots`]), what
-//! else the device keeps ([`nvram`]), and how it proves which key it holds.
+//! is in here: who may write what ([`WriteModule`]), what the device then holds ([`Held`]) and how that
+//! survives a power cut ([`slots`]), what else it keeps ([`nvram`]), how it opens what was sealed for
+//! it (`opening.rs`), makes and uses keys (`key.rs`), and proves what it holds (`proof.rs`).
 //!
 //! Nothing here allocates or needs `std`. Secrets are wiped from memory when they have been used, and
 //! nothing secret can be printed. The feature `sim` adds a board in memory whose power can
@@ -12,7 +13,10 @@
 #![no_std]
 
 mod board;
+mod held;
+mod key;
 pub mod nvram;
+mod opening;
 #[cfg(test)]
 mod power_cuts;
 mod proof;
@@ -20,6 +24,9 @@ mod proof;
 pub mod sim;
 pub mod slots;
 mod write_module;
+mod x509;
 
 pub use board::{Board, FlashAreas};
-pub use write_module::{PackBuffer, WriteModule};
+pub use held::{Held, HeldBuffer, HeldSymmetric};
+pub use key::{SecretKey, Signature};
+pub use write_module::WriteModule;

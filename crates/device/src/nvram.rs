@@ -31,6 +31,20 @@ pub struct Nvram<'a> {
     /// The common certificate, a second copy beside that in flash.
     #[cbor(b(4), with = "minicbor::bytes")]
     pub common_certificate: &'a [u8],
+    /// The key that the device made and that is in no pack yet. It is gone once a pack is confirmed.
+    #[b(5)]
+    pub own_key: Option<OwnKey<'a>>,
+}
+
+/// A key that the device made.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct OwnKey<'a> {
+    /// The number that it was made for.
+    #[n(0)]
+    pub(crate) device_number: DeviceNumber,
+    /// The key, PKCS#8 DER.
+    #[cbor(b(1), with = "minicbor::bytes")]
+    pub(crate) secret_key: &'a [u8],
 }
 
 /// Room for a record that was read. It is wiped on drop.
@@ -55,7 +69,7 @@ impl Default for NvramBuffer {
 /// The memory fails, or holds what this program does not know.
 pub fn read<'b>(board: &mut impl Board, buffer: &'b mut NvramBuffer) -> Result<Nvram<'b>, StoreError> {
     let area = board.nvram_area();
-    match Slots::new(board.nvram(), area).read(RecordKind::Nvram, &mut *buffer.0)? {
+    match Slots::new(board.nvram(), area).read(&[RecordKind::Nvram], &mut *buffer.0)? {
         Some(body) => minicbor::decode(body).map_err(|_| StoreError::Unknown),
         None => Ok(Nvram::default()),
     }
@@ -68,4 +82,10 @@ pub fn read<'b>(board: &mut impl Board, buffer: &'b mut NvramBuffer) -> Result<N
 pub fn write(board: &mut impl Board, nvram: &Nvram<'_>) -> Result<(), StoreError> {
     let area = board.nvram_area();
     Slots::new(board.nvram(), area).write(RecordKind::Nvram, nvram)
+}
+
+/// Removes what the NVRAM held before.
+pub(crate) fn wipe_older(board: &mut impl Board) -> Result<(), StoreError> {
+    let area = board.nvram_area();
+    Slots::new(board.nvram(), area).wipe_older()
 }

@@ -9,12 +9,12 @@ use std::string::String;
 use std::vec::Vec;
 use std::{format, vec};
 
-use identity::line::{Pack, Refusal, Transmission};
+use identity::line::{CertificatePart, Key, Pack, Refusal, Transmission};
 
 use crate::sim::{FLASH_BYTES, NVRAM_BYTES, SimBoard, Tear};
 use crate::slots::tests::{read_without_check_sum, write_commit_word_first, write_in_place};
 use crate::slots::{RecordKind, Slots, StoreError};
-use crate::{Board, PackBuffer, WriteModule, nvram};
+use crate::{Board, HeldBuffer, WriteModule, nvram};
 
 type TestBoard = SimBoard<Vec<u8>>;
 
@@ -107,7 +107,7 @@ fn slots(board: &mut TestBoard) -> Slots<impl embedded_storage::nor_flash::NorFl
 
 fn record(board: &mut TestBoard) -> Result<Option<Vec<u8>>, StoreError> {
     let mut buffer = vec![0; 4_096];
-    let body = slots(board).read(RecordKind::CertificatePack, &mut buffer)?;
+    let body = slots(board).read(&[RecordKind::CertificatePack], &mut buffer)?;
     Ok(body.map(<[u8]>::to_vec))
 }
 
@@ -166,10 +166,13 @@ fn every_cut_leaves_a_device_its_old_pack_or_the_new_one() {
     let certificates = [[0x11; 610], [0x22; 610], [0x33; 610], [0x44; 610]];
     let pack = |client| Pack {
         device_number: "3012-123456".parse().unwrap(),
-        root_certificate: &certificates[0],
-        issuing_certificate: &certificates[1],
-        client_certificate: client,
-        secret_key: SECRET_KEY,
+        certificate: Some(CertificatePart {
+            root: &certificates[0],
+            issuing: &certificates[1],
+            client,
+            key: Key::Plain(SECRET_KEY),
+        }),
+        symmetric: None,
     };
     let write = |client| {
         move |board: &mut TestBoard| {
@@ -181,9 +184,9 @@ fn every_cut_leaves_a_device_its_old_pack_or_the_new_one() {
     };
     let state = |board: &mut TestBoard| {
         let rest = board.flash_image()[board.flash_areas().certificate.end as usize..].to_vec();
-        let mut buffer = PackBuffer::new();
+        let mut buffer = HeldBuffer::new();
         let mut module = WriteModule::new(board.clone());
-        let client = module.pack(&mut buffer).map(|pack| pack.map(|pack| pack.client_certificate.to_vec()));
+        let client = module.held(&mut buffer).map(|held| held.map(|held| held.client_certificate.to_vec()));
         (client, rest)
     };
     let mut holding = board();
@@ -204,13 +207,14 @@ fn every_double_cut_of_a_confirmation_keeps_the_nvram_whole() {
     };
     nvram::write(&mut start, &before).unwrap();
     assert!(with_module(&mut start, |module| {
-        let pack = Pack {
-            device_number: "3012-123456".parse().unwrap(),
-            root_certificate: b"root",
-            issuing_certificate: b"issuing",
-            client_certificate: b"client",
-            secret_key: SECRET_KEY,
+        let certificate = CertificatePart {
+            root: b"root",
+            issuing: b"issuing",
+            client: b"client",
+            key: Key::Plain(SECRET_KEY),
         };
+        let device_number = "3012-123456".parse().unwrap();
+        let pack = Pack { device_number, certificate: Some(certificate), symmetric: None };
         let session = module.identify()?.session;
         module.receive(&Transmission { session, pack })
     }));

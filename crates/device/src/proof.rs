@@ -1,37 +1,38 @@
-//! Proof of possession: a signature that only the holder of the pack's key can make.
+//! What a device says to show that it holds its credentials: a signature that only the holder of its
+//! key can make, and two one-way values that only the holder of its pass phrase can.
 
-use identity::HardwareUid;
-use identity::line::{Pack, Refusal, WriteResult, pack_digest, proof_message};
-use p256::SecretKey;
-use p256::ecdsa::signature::Signer;
-use p256::ecdsa::{Signature, SigningKey};
-use p256::pkcs8::DecodePrivateKey;
+use auth::{authority_confirmation, station_confirmation};
+use identity::line::{Confirmation, Refusal, WriteResult, proof_message};
 
-/// Signs the station's challenge with the key of `pack`. The nonce follows from key and message
-/// (RFC 6979), so no weak generator can give the key away.
-pub fn prove(
-    pack: &Pack<'_>,
-    hardware_uid: &HardwareUid,
-    challenge: &[u8; 32],
-) -> Result<WriteResult, Refusal> {
-    let digest = pack_digest(
-        &pack.device_number,
-        pack.root_certificate,
-        pack.issuing_certificate,
-        pack.client_certificate,
-        pack.secret_key,
-    );
-    let message = proof_message(&pack.device_number, hardware_uid, challenge, &digest);
-    let signature: Signature = signing_key(pack)?.sign(&message);
-    Ok(WriteResult {
-        device_number: pack.device_number.clone(),
-        pack_digest: digest,
-        signature: signature.to_bytes().into(),
-    })
+use crate::held::{HeldSymmetric, Holding};
+use crate::{Board, key, opening};
+
+/// Proves that the device holds this.
+pub fn prove<B: Board>(board: &B, holding: &Holding, challenge: &[u8; 32]) -> Result<WriteResult, Refusal> {
+    let (number, digest) = (&holding.device_number, holding.digest);
+    let signature = if holding.secret_key.is_empty() {
+        key::Signature::new()
+    } else {
+        let message = proof_message(number, board.hardware_uid(), challenge, &digest);
+        key::sign::<B>(&holding.secret_key, &message)?
+    };
+    let confirmation =
+        holding.symmetric().map(|symmetric| confirm(board, holding, &symmetric)).transpose()?;
+    Ok(WriteResult { device_number: number.clone(), pack_digest: digest, signature, confirmation })
 }
 
-/// The key of `pack`, wiped on drop.
-pub fn signing_key(pack: &Pack<'_>) -> Result<SigningKey, Refusal> {
-    let key = SecretKey::from_pkcs8_der(pack.secret_key).map_err(|_| Refusal::UnusableKey)?;
-    Ok(SigningKey::from(&key))
+fn confirm(
+    board: &impl Board,
+    holding: &Holding,
+    symmetric: &HeldSymmetric<'_>,
+) -> Result<Confirmation, Refusal> {
+    let pass_phrase = opening::pass_phrase(board, symmetric)?;
+    let apparatus_id = symmetric.apparatus_id;
+    let (number, chip) = (&holding.device_number, board.hardware_uid());
+    let authority = authority_confirmation(&pass_phrase, apparatus_id, number, chip, &symmetric.challenge);
+    Ok(Confirmation {
+        apparatus_id,
+        station: *station_confirmation(&pass_phrase, apparatus_id).as_bytes(),
+        authority: *authority.as_bytes(),
+    })
 }

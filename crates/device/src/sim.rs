@@ -4,12 +4,17 @@
 //! takes whole blocks, and a word or block that was being changed when the power failed may hold
 //! anything between old and new ([`Tear`]).
 
+extern crate alloc;
+use alloc::sync::Arc;
 use core::ops::Range;
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
+use identity::profile::KeyAlgorithm;
 use identity::{HardwareUid, ProductCode};
+use seal::{ChipKey, PreWriteKey};
+use sha2::{Digest, Sha256};
 
 use crate::{Board, FlashAreas};
 
@@ -28,21 +33,50 @@ pub const NVRAM_BYTES: usize = 2 * BLOCK_BYTES;
 pub struct SimBoard<M> {
     product: ProductCode,
     hardware_uid: HardwareUid,
+    pre_write_key: Option<Arc<PreWriteKey>>,
+    chip_key: Option<Arc<ChipKey>>,
+    own_key_algorithm: KeyAlgorithm,
     flash: M,
     nvram: M,
     supply: Supply,
-    random: Random,
+    generator: Generator,
 }
 
 impl<M: AsRef<[u8]> + AsMut<[u8]>> SimBoard<M> {
-    /// A board with these memories; what its random number generator gives follows from `seed`.
+    /// A board with these memories and no keys; what its random number generator gives follows from
+    /// `seed`.
     ///
     /// # Panics
     /// Where a memory has the wrong length.
     pub fn new(product: ProductCode, hardware_uid: HardwareUid, seed: u64, flash: M, nvram: M) -> Self {
         assert_eq!(flash.as_ref().len(), FLASH_BYTES, "the length of the flash memory");
         assert_eq!(nvram.as_ref().len(), NVRAM_BYTES, "the length of the NVRAM");
-        Self { product, hardware_uid, flash, nvram, supply: Supply::default(), random: Random(seed) }
+        Self {
+            product,
+            hardware_uid,
+            pre_write_key: None,
+            chip_key: None,
+            own_key_algorithm: KeyAlgorithm::P256,
+            flash,
+            nvram,
+            supply: Supply::default(),
+            generator: Generator { seed, draws: 0 },
+        }
+    }
+
+    /// The board with firmware that was built with this key.
+    pub fn with_pre_write_key(self, key: Arc<PreWriteKey>) -> Self {
+        Self { pre_write_key: Some(key), ..self }
+    }
+
+    /// The board with a chip that has this key.
+    pub fn with_chip_key(self, key: Arc<ChipKey>) -> Self {
+        Self { chip_key: Some(key), ..self }
+    }
+
+    /// The board with firmware that makes such keys.
+    pub fn with_own_key_algorithm(self, algorithm: KeyAlgorithm) -> Self {
+        Self { own_key_algorithm: algorithm, ..self }
     }
 
     /// The power supply of board and memories.
@@ -62,6 +96,8 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> SimBoard<M> {
 }
 
 impl<M: AsRef<[u8]> + AsMut<[u8]>> Board for SimBoard<M> {
+    const KEY_ALGORITHMS: &'static [KeyAlgorithm] = KeyAlgorithm::ALL;
+
     fn product(&self) -> &ProductCode {
         &self.product
     }
@@ -71,9 +107,19 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Board for SimBoard<M> {
     }
 
     fn fill_random(&mut self, bytes: &mut [u8]) {
-        for part in bytes.chunks_mut(8) {
-            part.copy_from_slice(&self.random.next().to_le_bytes()[..part.len()]);
-        }
+        self.generator.fill(bytes);
+    }
+
+    fn pre_write_key(&self) -> Option<&PreWriteKey> {
+        self.pre_write_key.as_deref()
+    }
+
+    fn chip_key(&self) -> Option<&ChipKey> {
+        self.chip_key.as_deref()
+    }
+
+    fn own_key_algorithm(&self) -> Option<KeyAlgorithm> {
+        Some(self.own_key_algorithm)
     }
 
     fn flash(&mut self) -> impl NorFlash {
@@ -167,7 +213,7 @@ impl Memory<'_> {
         let mut noise = match tear {
             None => None,
             Some(Tear::Clean) => return Err(NorFlashErrorKind::Other),
-            Some(Tear::Noisy(seed)) => Some(Random(seed ^ u64::from(self.supply.changes))),
+            Some(Tear::Noisy(seed)) => Some(Noise(seed ^ u64::from(self.supply.changes))),
         };
         for (index, byte) in self.bytes[range].iter_mut().enumerate() {
             let is_new = noise.as_mut().map_or(0xff, |noise| noise.next() as u8);
@@ -221,11 +267,30 @@ impl NorFlash for Memory<'_> {
     }
 }
 
-/// SplitMix64: reproducible, and good enough for noise and for the sessions of emulated devices.
+/// The chip's random number generator: reproducible, and what it gave says nothing of what comes.
 #[derive(Clone)]
-struct Random(u64);
+struct Generator {
+    seed: u64,
+    draws: u64,
+}
 
-impl Random {
+impl Generator {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for part in bytes.chunks_mut(32) {
+            let drawn = Sha256::new()
+                .chain_update(self.seed.to_le_bytes())
+                .chain_update(self.draws.to_le_bytes())
+                .finalize();
+            part.copy_from_slice(&drawn[..part.len()]);
+            self.draws += 1;
+        }
+    }
+}
+
+/// SplitMix64: what torn words hold.
+struct Noise(u64);
+
+impl Noise {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -12,6 +12,9 @@
 //! compare the check sum, and only then the commit word. A slot counts when its commit word and its
 //! check sum are right; of two that count, the higher sequence number is the record.
 //!
+//! The slot that does not hold the record may hold the one before it. Where that must not stay, it is
+//! [wiped](Slots::wipe_older).
+//!
 //! The header says what kind of record the body is, so a reader that does not know the kind leaves
 //! it alone. A new kind of record is a new [`RecordKind`].
 
@@ -35,10 +38,12 @@ const COMMIT_WORD: [u8; UNIT_BYTES] = *b"\xa5\x5atouchmark: record is complete\x
 /// What a record's body is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RecordKind {
-    /// A [`Pack`](identity::line::Pack) in CBOR.
+    /// [`Held`](crate::Held) in CBOR: certificates with a key that came in clear, and nothing else.
     CertificatePack = 1,
     /// [`Nvram`](crate::nvram::Nvram) in CBOR.
     Nvram = 2,
+    /// [`Held`](crate::Held) in CBOR.
+    Credentials = 3,
 }
 
 /// Why a record cannot be read or written.
@@ -83,17 +88,18 @@ impl<F: NorFlash> Slots<F> {
         Self { flash, area }
     }
 
-    /// Reads the record's body into `buffer`; none where none was ever written.
+    /// Reads the body of the record, which is of one of these kinds, into `buffer`; none where none
+    /// was ever written.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] where the record is of another kind.
     pub fn read<'b>(
         &mut self,
-        kind: RecordKind,
+        kinds: &[RecordKind],
         buffer: &'b mut [u8],
     ) -> Result<Option<&'b [u8]>, StoreError> {
         let Some((slot, header)) = self.newest()? else { return Ok(None) };
-        if header.kind != kind as u8 {
+        if !kinds.iter().any(|kind| *kind as u8 == header.kind) {
             return Err(StoreError::Unknown);
         }
         let length = header.length as usize;
@@ -122,6 +128,20 @@ impl<F: NorFlash> Slots<F> {
         if self.is_committed(slot)? { Ok(()) } else { Err(StoreError::ReadBack) }
     }
 
+    /// Erases the slot that does not hold the record. It takes back nothing: the record stays what it
+    /// is, at any moment that the power fails.
+    ///
+    /// # Errors
+    /// The memory fails; some of the slot may be left.
+    pub fn wipe_older(&mut self) -> Result<(), StoreError> {
+        let Some((slot, _)) = self.newest()? else { return Ok(()) };
+        if self.is_blank(slot.other())? {
+            return Ok(());
+        }
+        self.erase(slot.other())?;
+        if self.is_blank(slot.other())? { Ok(()) } else { Err(StoreError::ReadBack) }
+    }
+
     fn newest(&mut self) -> Result<Option<(Slot, Header)>, StoreError> {
         let mut newest: Option<(Slot, Header)> = None;
         for slot in [Slot::A, Slot::B] {
@@ -133,6 +153,17 @@ impl<F: NorFlash> Slots<F> {
             }
         }
         Ok(newest)
+    }
+
+    fn is_blank(&mut self, slot: Slot) -> Result<bool, StoreError> {
+        let mut unit = Zeroizing::new([0; UNIT_BYTES]);
+        for offset in (self.offset(slot)..self.offset(slot) + self.slot_bytes()).step_by(UNIT_BYTES) {
+            self.read_units(offset, &mut *unit)?;
+            if unit.iter().any(|byte| *byte != 0xff) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn is_committed(&mut self, slot: Slot) -> Result<bool, StoreError> {

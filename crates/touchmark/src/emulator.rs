@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use device::sim::{FLASH_BYTES, NVRAM_BYTES, SimBoard, Tear};
 use device::slots::StoreError;
-use device::{Board, PackBuffer, WriteModule, nvram};
+use device::{Board, HeldBuffer, WriteModule, nvram};
 use identity::line::{ANSWER_FRAME_BYTES_MAX, Identity, Refusal, Session, Transmission, WriteResult};
 use identity::{DeviceNumber, HardwareUid, ProductCode};
 use zeroize::Zeroizing;
@@ -168,14 +168,14 @@ impl EmulatedDevice {
     /// # Errors
     /// The flash cannot be read, or holds what this program does not know.
     pub fn pack(&mut self) -> Result<Option<HeldPack>, StoreError> {
-        let mut buffer = PackBuffer::new();
-        let pack = self.module.pack(&mut buffer)?;
-        Ok(pack.map(|pack| HeldPack {
-            device_number: pack.device_number,
-            root_certificate: pack.root_certificate.to_vec(),
-            issuing_certificate: pack.issuing_certificate.to_vec(),
-            client_certificate: pack.client_certificate.to_vec(),
-            secret_key: Zeroizing::new(pack.secret_key.to_vec()),
+        let mut buffer = HeldBuffer::new();
+        let held = self.module.held(&mut buffer)?;
+        Ok(held.map(|held| HeldPack {
+            device_number: held.device_number,
+            root_certificate: held.root_certificate.to_vec(),
+            issuing_certificate: held.issuing_certificate.to_vec(),
+            client_certificate: held.client_certificate.to_vec(),
+            secret_key: Zeroizing::new(held.secret_key.to_vec()),
         }))
     }
 

@@ -13,9 +13,9 @@ pub const CERTIFICATE_BYTES_MAX: usize = 1_536;
 /// The longest secret key in a pack. A P-256 key in PKCS#8 takes 138 bytes, a P-384 key 185.
 pub const SECRET_KEY_BYTES_MAX: usize = 256;
 /// The longest sealed secret key in a pack.
-pub const SEALED_KEY_BYTES_MAX: usize = 448;
+pub const SEALED_KEY_BYTES_MAX: usize = 352;
 /// The longest sealed pass phrase in a pack.
-pub const SEALED_PASS_PHRASE_BYTES_MAX: usize = 256;
+pub const SEALED_PASS_PHRASE_BYTES_MAX: usize = 160;
 
 /// A credential pack: what a device is given under its number.
 ///

@@ -1,12 +1,10 @@
-//! A device as a station sees it: frames in, frames out.
+//! The exchange itself, with packs of certificates whose key travels in clear.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail a test by panicking")]
-
-use device::sim::{FLASH_BYTES, NVRAM_BYTES, SimBoard, Tear};
-use device::{Board, PackBuffer, WriteModule, nvram};
+use device::sim::{FLASH_BYTES, SimBoard, Tear};
+use device::{Board, HeldBuffer, WriteModule, nvram};
 use identity::line::{
-    self, ANSWER_FRAME_BYTES_MAX, Answer, CERTIFICATE_BYTES_MAX, FRAME_BYTES_MAX, Identity, Pack, Refusal,
-    Request, Session, Transmission, Version, pack_digest, proof_message,
+    self, ANSWER_FRAME_BYTES_MAX, Answer, CERTIFICATE_BYTES_MAX, CertificatePart, FRAME_BYTES_MAX, Key, Pack,
+    Refusal, Request, Session, Transmission, Version, pack_digest, proof_message,
 };
 use p256::SecretKey;
 use p256::ecdsa::signature::Verifier;
@@ -14,53 +12,7 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use p256::pkcs8::DecodePrivateKey;
 use proptest::prelude::*;
 
-type Device = WriteModule<SimBoard<Vec<u8>>>;
-
-const SECRET_KEY: &[u8] = include_bytes!("secret_key.der");
-const CHALLENGE: [u8; 32] = [0xc4; 32];
-
-fn device() -> Device {
-    let (product, uid) = ("3012".parse().unwrap(), "00112233".parse().unwrap());
-    WriteModule::new(SimBoard::new(product, uid, 1, vec![0xff; FLASH_BYTES], vec![0xff; NVRAM_BYTES]))
-}
-
-fn pack(number: &str) -> Pack<'static> {
-    Pack {
-        device_number: number.parse().unwrap(),
-        root_certificate: b"root",
-        issuing_certificate: b"issuing",
-        client_certificate: b"client",
-        secret_key: SECRET_KEY,
-    }
-}
-
-fn ask(device: &mut Device, request: &Request<'_>) -> Answer {
-    let mut frame = [0; FRAME_BYTES_MAX];
-    let length = line::encode(Version::CURRENT, request, &mut frame).unwrap();
-    let mut answer = [0; ANSWER_FRAME_BYTES_MAX];
-    let answered = device.handle_frame(&mut frame[..length], &mut answer);
-    assert!(frame[..length].iter().all(|byte| *byte == 0), "the request is wiped");
-    line::decode(&mut answer[..answered]).unwrap().1
-}
-
-fn identify(device: &mut Device) -> Identity {
-    match ask(device, &Request::Identify) {
-        Answer::Identity(identity) => identity,
-        answer => panic!("{answer:?}"),
-    }
-}
-
-fn send(device: &mut Device, session: Session, pack: Pack<'_>) -> Answer {
-    ask(device, &Request::Transmission(Transmission { session, pack }))
-}
-
-/// Writes `pack` and has it confirmed.
-fn make(device: &mut Device, pack: Pack<'_>) -> Session {
-    let session = identify(device).session;
-    assert_eq!(send(device, session, pack), Answer::Reception);
-    assert_eq!(ask(device, &Request::ResultResponse { session }), Answer::Done);
-    session
-}
+use crate::{CERTIFICATES, CHALLENGE, SECRET_KEY, ask, device, identify, make, pack, send};
 
 #[test]
 fn a_device_is_made_and_proves_it() {
@@ -77,10 +29,8 @@ fn a_device_is_made_and_proves_it() {
         panic!("no result");
     };
     let expected = pack("3012-123456");
-    assert_eq!(
-        result.pack_digest,
-        pack_digest(&expected.device_number, b"root", b"issuing", b"client", SECRET_KEY)
-    );
+    assert_eq!(result.pack_digest, pack_digest(&expected));
+    assert_eq!(result.confirmation, None);
     let message =
         proof_message(&expected.device_number, &blank.hardware_uid, &CHALLENGE, &result.pack_digest);
     let public = VerifyingKey::from(SecretKey::from_pkcs8_der(SECRET_KEY).unwrap().public_key());
@@ -124,14 +74,14 @@ fn a_recorded_exchange_is_not_played_again() {
 #[test]
 fn a_pack_that_is_not_for_the_device_is_refused_untouched() {
     let long = [0; CERTIFICATE_BYTES_MAX + 1];
-    let mut truncated_key = pack("3012-123456");
-    truncated_key.secret_key = &SECRET_KEY[..100];
-    let mut long_certificate = pack("3012-123456");
-    long_certificate.client_certificate = &long;
+    let with = |client, key| {
+        let certificate = Some(CertificatePart { client, key, ..CERTIFICATES });
+        Pack { certificate, ..pack("3012-123456") }
+    };
     for (pack, refusal) in [
         (pack("3013-123456"), Refusal::WrongProduct),
-        (truncated_key, Refusal::UnusableKey),
-        (long_certificate, Refusal::TooLong),
+        (with(b"client", Key::Plain(&SECRET_KEY[..100])), Refusal::UnusableKey),
+        (with(&long, Key::Plain(SECRET_KEY)), Refusal::TooLong),
     ] {
         let mut device = device();
         let session = identify(&mut device).session;
@@ -151,8 +101,8 @@ fn a_device_takes_another_pack_until_one_is_confirmed() {
     let session = identify(&mut device).session;
     let holds_another = Answer::Refused(Refusal::HoldsAnother);
     assert_eq!(send(&mut device, session, pack("3012-123458")), holds_another);
-    let mut reissued = pack("3012-123457");
-    reissued.client_certificate = b"another certificate";
+    let certificate = Some(CertificatePart { client: b"another certificate", ..CERTIFICATES });
+    let reissued = Pack { certificate, ..pack("3012-123457") };
     assert_eq!(send(&mut device, session, reissued), holds_another);
     assert_eq!(identify(&mut device).holding, Some("3012-123457".parse().unwrap()));
 }
@@ -204,6 +154,7 @@ fn confirming_keeps_the_rest_of_the_nvram() {
         counter_information: b"counters",
         common_certificate: &[0xcc; CERTIFICATE_BYTES_MAX],
         device_number: None,
+        own_key: None,
     };
     nvram::write(device.board(), &before).unwrap();
     make(&mut device, pack("3012-123456"));
@@ -254,7 +205,7 @@ proptest! {
             matches!(answer, Answer::Refused(Refusal::Malformed | Refusal::UnsupportedVersion));
         prop_assert!(is_refused, "{answer:?}");
         prop_assert_eq!(device.board().supply().changes(), 0);
-        let mut buffer = PackBuffer::new();
-        prop_assert!(device.pack(&mut buffer).unwrap().is_none());
+        let mut buffer = HeldBuffer::new();
+        prop_assert!(device.held(&mut buffer).unwrap().is_none());
     }
 }

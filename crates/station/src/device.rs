@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use identity::line::{Refusal, Session};
-use identity::{ApparatusId, DeviceNumber, HardwareUid, KeyIdentifier, ProductCode};
+use identity::{DeviceNumber, HardwareUid, KeyIdentifier, ProductCode};
 use message::bytes::Bytes;
 use message::pack::CredentialPack;
 use message::result::Proof;
@@ -133,17 +133,16 @@ impl Device {
         }
     }
 
-    /// Has the device prove the pack that it already holds: that of this number, and of this symmetric
-    /// credential where the product takes one. The proof is not verified here.
+    /// Has the device prove the pack that it already holds, that of this number. The proof is not
+    /// verified here.
     pub async fn prove(
         &mut self,
         identity: &DeviceIdentity,
         number: &DeviceNumber,
-        apparatus_id: Option<ApparatusId>,
         challenge: [u8; 32],
     ) -> Result<Proof, DeviceError> {
         match self {
-            Self::Line(device) => device.prove(identity, apparatus_id, challenge).await,
+            Self::Line(device) => device.prove(identity, challenge).await,
             Self::Soap(device) => device.prove(identity, number, challenge).await,
         }
     }

@@ -66,11 +66,6 @@ impl Expected {
         Ok(Self { pack_digest: Bytes(line::pack_digest(&pack).to_vec()), key, confirmation })
     }
 
-    /// The symmetric credential that the device must have.
-    pub fn apparatus_id(&self) -> Option<ApparatusId> {
-        self.confirmation.as_ref().map(|confirmation| confirmation.apparatus_id)
-    }
-
     /// Whether the device of this number and chip has proved it all, for the challenge that it was given.
     ///
     /// # Errors

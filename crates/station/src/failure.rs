@@ -170,7 +170,7 @@ fn gateway_sentence(plate: &str, problem: &Problem) -> String {
         ProblemCode::ProductWithoutCredential => {
             format!("A device such as {plate} takes no certificate: pass it on.")
         }
-        ProblemCode::NoPreWriteKey => {
+        ProblemCode::NoPreWriteKey | ProblemCode::WrongKey => {
             "The device's firmware was built with a key that its product does not have: set it aside for the supervisor.".into()
         }
         ProblemCode::WrongProduct => "The plate is another product's: put the right plate on it.".into(),

@@ -342,7 +342,7 @@ impl Station {
                 break;
             }
             let challenge = self.challenge();
-            let told = match device.prove(&identity, number, expected.apparatus_id(), challenge).await {
+            let told = match device.prove(&identity, number, challenge).await {
                 Ok(proof) => {
                     expected.verify(number, &identity.hardware_uid, &challenge, &proof)?;
                     device.confirm(identity.session).await

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use identity::DeviceNumber;
 use identity::line::{
     self, ANSWER_FRAME_BYTES_MAX, Answer, FRAME_BYTES_MAX, FrameCollector, Refusal, Request, Session,
     SigningRequest, Transmission, Version, WriteResult,
 };
-use identity::{ApparatusId, DeviceNumber};
 use message::bytes::Bytes;
 use message::pack::CredentialPack;
 use message::result::{Confirmation, Proof};
@@ -89,12 +89,11 @@ impl LineDevice {
         pack: &CredentialPack,
         challenge: [u8; 32],
     ) -> Result<Proof, WriteError> {
-        let apparatus_id = pack.apparatus.as_ref().map(|pack| pack.apparatus_id);
         let pack = pack.on_the_line(number).map_err(|_| WriteError::NotTaken(Refusal::Malformed))?;
         let request = Request::Transmission(Transmission { session: identity.session, pack });
         let received = self.ask(&request, |answer| matches!(answer, Answer::Reception).then_some(())).await;
         match received {
-            Ok(()) => self.prove(identity, apparatus_id, challenge).await.map_err(WriteError::Unknown),
+            Ok(()) => self.prove(identity, challenge).await.map_err(WriteError::Unknown),
             Err(DeviceError::Refused(refusal)) => Err(WriteError::NotTaken(refusal)),
             Err(error) => Err(WriteError::Unknown(error)),
         }
@@ -103,7 +102,6 @@ impl LineDevice {
     pub async fn prove(
         &mut self,
         identity: &DeviceIdentity,
-        apparatus_id: Option<ApparatusId>,
         challenge: [u8; 32],
     ) -> Result<Proof, DeviceError> {
         let request = Request::ResultRequest { session: identity.session, challenge };
@@ -114,9 +112,8 @@ impl LineDevice {
             })
             .await?;
         let WriteResult { pack_digest, signature, confirmation, .. } = result;
-        // A device does not repeat the ID that it was just given.
-        let confirmation = confirmation.zip(apparatus_id).map(|(confirmation, apparatus_id)| Confirmation {
-            apparatus_id,
+        let confirmation = confirmation.map(|confirmation| Confirmation {
+            apparatus_id: confirmation.apparatus_id,
             station: Bytes(confirmation.station.to_vec()),
             authority: Bytes(confirmation.authority.to_vec()),
         });

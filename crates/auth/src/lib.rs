@@ -40,7 +40,7 @@
 //! ([`station_confirmation`], [`authority_confirmation`]).
 //!
 //! A change to what is proved is a new [`Version`]: a new arm in `transcript.rs`, with vectors of its
-//! own in `tests/vectors.rs`. Those of a released version are never edited.
+//! own in `vectors/` at the root of the repository. Those of a released version are never edited.
 
 #![no_std]
 

@@ -26,6 +26,7 @@ mod ledger;
 mod plan;
 mod role_arguments;
 mod station;
+mod vectors;
 
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
@@ -91,6 +92,9 @@ enum Command {
     /// The audit log: verify, export
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Test vectors for other implementations of device, station and server
+    #[command(subcommand)]
+    Vectors(vectors::Command),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
     /// Write manual pages, one a command
@@ -139,6 +143,7 @@ async fn dispatch(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Doctor(arguments) => doctor::run(&arguments, edge).await,
         Command::Ledger(command) => ledger::run(command, edge).await,
         Command::Audit(command) => audit::run(command, edge).await,
+        Command::Vectors(command) => vectors::run(command, edge).await,
         Command::Completions(arguments) => completions::run(&arguments, edge),
         Command::Manual(arguments) => completions::run_manual(&arguments, edge),
     }

@@ -16,3 +16,4 @@ pub mod pem_files;
 pub mod plant;
 pub mod serving;
 pub mod surroundings;
+pub mod vectors;

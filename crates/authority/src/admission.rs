@@ -1,9 +1,9 @@
-//! Members: gateways, authenticators and services are invited by a person and join with a one-time
+//! Members: gateways, authenticators, services and centers are invited by a person and join with a one-time
 //! secret; stations are vouched for by their gateway. Every request is looked up here.
 
 use std::sync::Arc;
 
-use cert::{Certificate, Fingerprint, Refusal};
+use cert::{Certificate, CertificateSerial, Fingerprint, Refusal};
 use identity::{Member, MemberName, Role};
 use message::bytes::SecretBytes;
 use message::join::{JoinRequest, JoinToken, MemberRequest, Membership};
@@ -30,7 +30,7 @@ struct Named<'a> {
 }
 
 impl Desk {
-    /// Makes a token by which a gateway, an authenticator or a service may join, once, at `url` and
+    /// Makes a token by which a gateway, an authenticator, a service or a center may join, once, at `url` and
     /// within `valid_seconds`.
     ///
     /// # Errors
@@ -103,12 +103,19 @@ impl Desk {
     /// # Errors
     /// Its certificate is unknown or revoked.
     pub async fn admit(&self, gateway: &transport::Gateway) -> Result<(), AuthorityError> {
-        let serial = gateway.certificate_serial.to_string();
+        self.admit_member(&gateway.certificate_serial).await
+    }
+
+    /// Lets a member in that shows the certificate it last joined with and is not revoked.
+    ///
+    /// # Errors
+    /// Its certificate is unknown or revoked.
+    pub async fn admit_member(&self, certificate: &CertificateSerial) -> Result<(), AuthorityError> {
         let refused = |detail: &str| Err(AuthorityError::refused(ProblemCode::NotAllowed, detail));
-        match member::find(&mut self.store.read().await?, &serial).await? {
-            None => refused("the gateway's certificate is not known here"),
+        match member::find(&mut self.store.read().await?, &certificate.to_string()).await? {
+            None => refused("this member's certificate is not known here"),
             Some(MemberCertificate { revoked: Some(_), .. }) => {
-                refused("the gateway was revoked, or has joined again since with another certificate")
+                refused("this member was revoked, or has joined again since with another certificate")
             }
             Some(_) => Ok(()),
         }

@@ -16,6 +16,7 @@
 //! | `report` | what became of packs at the factories, with each device's proof |
 //! | `admission` | members: invite, join, admit, revoke |
 //! | `standing` | whom a device is taken for |
+//! | `device_feed` | what centers are told of devices |
 //! | `status` | the figures, and whether they add up |
 //! | `routes` | the same as HTTP |
 //!
@@ -26,6 +27,7 @@ mod admission;
 mod apparatus_order;
 mod authority;
 mod desk;
+mod device_feed;
 mod error;
 mod in_flight;
 mod issue;

@@ -5,20 +5,22 @@ use std::error::Error;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use message::allotment::Allotment;
+use message::fleet::{DeviceRegistrationQuery, DeviceRegistrations};
 use message::issue::{
     ApparatusPackRequest, ApparatusPacks, CertificateTransmission, CertificateTransmissionRequest,
 };
 use message::join::{JoinRequest, MemberRequest, Membership};
-use message::problem::Problem;
+use message::problem::{Problem, ProblemCode};
 use message::report::{Report, ReportAnswer};
 use message::soap::Operation;
 use message::standing::DeviceStanding;
 use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
-use transport::{Device, Gateway, Json, Refused};
+use transport::{Center, Device, Gateway, Json, Refused};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -39,6 +41,7 @@ impl Authority {
             .routes(routes!(join))
             .routes(routes!(members))
             .routes(routes!(identity))
+            .routes(routes!(device_registrations))
             .routes(routes!(soap))
             .split_for_parts();
         let description = Json(description);
@@ -126,7 +129,7 @@ async fn reports(
     Ok(Json(authority.desk().report(&gateway.name, report).await.map_err(refused)?))
 }
 
-/// Makes a newcomer with a join token a gateway, an authenticator or a service.
+/// Makes a newcomer with a join token a gateway, an authenticator, a service or a center.
 #[utoipa::path(
     post, path = "/v1/join", request_body = JoinRequest,
     responses(
@@ -171,6 +174,26 @@ async fn members(
 )]
 async fn identity(State(authority): Shared, Device(device): Device) -> Result<Json<DeviceStanding>, Refused> {
     Ok(Json(authority.desk().standing(&device).await.map_err(refused)?))
+}
+
+/// Which devices were made, and what becomes of them, as centers follow it.
+#[utoipa::path(
+    get, path = "/v1/device-registrations", params(DeviceRegistrationQuery),
+    responses(
+        (status = 200, description = "The records that come next.", body = DeviceRegistrations),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn device_registrations(
+    State(authority): Shared,
+    center: Center,
+    query: Result<Query<DeviceRegistrationQuery>, QueryRejection>,
+) -> Result<Json<DeviceRegistrations>, Refused> {
+    let Query(query) =
+        query.map_err(|rejection| Refused::new(ProblemCode::MalformedRequest, rejection.body_text()))?;
+    authority.desk().admit_member(&center.certificate_serial).await.map_err(refused)?;
+    Ok(Json(authority.desk().device_registrations(query.after).await.map_err(refused)?))
 }
 
 /// Packs as SOAP 1.1; `GET /soap?wsdl` describes it.

@@ -1,1 +1,32 @@
-//! The role that answers devices in the field.
+//! The role that answers devices in the field: takes their calls, counts what their counters counted, and
+//! hands out what they are asked to do.
+//!
+//! [`Center`] is the role while it serves. [`Desk`] is what people do there; it needs only the store, so it
+//! works beside a serving center.
+//!
+//! | what | room |
+//! | --- | --- |
+//! | which device is which, as the authority says | `register` |
+//! | a call: who sent it, whether it is new, what it means | `call` |
+//! | how a counter is counted, and what is held | [`meter`] |
+//! | what was refused and may be an attack | `incident` |
+//! | what people see, ask of devices and decide | `desk` |
+//! | a period's billing lines, each explained by its calls | [`invoice`] |
+//! | the operations over HTTP, JSON and SOAP | `routes` |
+//!
+//! Several centers may serve one store: everything that must be known once is in the store.
+
+mod call;
+mod center;
+mod desk;
+mod error;
+mod incident;
+pub mod invoice;
+pub mod meter;
+mod register;
+mod routes;
+
+pub use center::{Center, Settings};
+pub use desk::{Desk, Released, Status};
+pub use error::CenterError;
+pub use incident::IncidentKind;

@@ -10,9 +10,10 @@
 //! since the element in the body says the same; where it is there, it must fit.
 //!
 //! Which elements a message is made of stands here in a file of the same name as its conversation's, and
-//! for others in `provisioning.wsdl`. To add a message: its type, its [`Message`] and its element there;
+//! for others in `provisioning.wsdl`; calls have a service and a namespace of their own ([`call`]). To add a message: its type, its [`Message`] and its element there;
 //! an operation also its name in [`Operation`].
 
+pub mod call;
 mod device;
 mod fault;
 mod fields;
@@ -32,7 +33,7 @@ use fields::{Fields, Header};
 use tree::Node;
 use writer::Writer;
 
-/// The namespace of every element of ours.
+/// The namespace of every element of ours, except those of [`call`]s.
 pub const NAMESPACE: &str = "urn:touchmark:provisioning:1";
 
 /// The largest document that is read, in bytes: far above 1 000 device numbers or one pack.
@@ -48,6 +49,8 @@ pub trait Message: Sized {
     const ELEMENT: &'static str;
     /// Its command word in the header.
     const COMMAND: &'static str;
+    /// The namespace of its elements.
+    const NAMESPACE: &'static str = NAMESPACE;
 
     /// Writes what the header carries besides the command word.
     fn write_header(&self, _header: &mut Writer) {}
@@ -159,11 +162,11 @@ impl Envelope {
     /// # Errors
     /// The fault to answer where the body holds anything else, less, or more.
     pub fn message<M: Message>(&self) -> Result<M, Fault> {
-        if !self.body.is(NAMESPACE, M::ELEMENT) {
+        if !self.body.is(M::NAMESPACE, M::ELEMENT) {
             let found = &self.body.name;
             return Err(Fault::malformed(format!("element {} expected, not {found}", M::ELEMENT)));
         }
-        let mut header = Header::new(&self.header);
+        let mut header = Header::new(&self.header, M::NAMESPACE);
         if let Some(command) = header.optional(COMMAND)?
             && command != M::COMMAND
         {
@@ -203,6 +206,7 @@ pub enum AnswerError {
 /// The document that carries `message`. It is wiped on drop, since it may hold a secret key.
 pub fn document<M: Message>(message: &M) -> Zeroizing<String> {
     writer::envelope(
+        M::NAMESPACE,
         |header| {
             header.element(COMMAND, M::COMMAND);
             message.write_header(header);
@@ -216,14 +220,16 @@ pub fn wsdl(address: &str) -> String {
     include_str!("soap/provisioning.wsdl").replace("ADDRESS", &writer::escaped(address))
 }
 
-/// The header's blocks of our namespace.
+/// The header's blocks of our namespaces.
 ///
 /// # Errors
 /// A fault where a block meant for us must be understood and is not ours (SOAP 1.1 clause 4.2.3).
 fn known_blocks(header: Node) -> Result<Vec<Node>, Fault> {
     check_soap_part(&header)?;
-    let (ours, foreign): (Vec<Node>, Vec<Node>) =
-        header.children.into_iter().partition(|block| block.namespace.as_deref() == Some(NAMESPACE));
+    let (ours, foreign): (Vec<Node>, Vec<Node>) = header
+        .children
+        .into_iter()
+        .partition(|block| matches!(block.namespace.as_deref(), Some(NAMESPACE | call::NAMESPACE)));
     for block in &foreign {
         let is_for_us = matches!(block.attribute(SOAP_1_1, "actor"), None | Some("" | ACTOR_NEXT));
         match block.attribute(SOAP_1_1, "mustUnderstand") {

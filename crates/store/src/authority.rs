@@ -10,6 +10,7 @@ pub mod ca;
 pub mod change;
 pub mod credential;
 pub mod device;
+pub mod device_registration;
 pub mod ledger;
 pub mod member;
 pub mod pack;

@@ -12,6 +12,8 @@ pub enum Schema {
     Gateway,
     /// An authenticator's: apparatus register, nonces, signing keys.
     Authenticator,
+    /// A center's: device register, journal of calls, counters, requests.
+    Center,
 }
 
 /// A name and its SQL. The place in the list is the version, so lists only ever grow at their end.
@@ -25,6 +27,7 @@ const AUTHORITY: &[Step] = &[
     ("profile", include_str!("../migrations/authority/profile.sql")),
     ("apparatus", include_str!("../migrations/authority/apparatus.sql")),
     ("pre-write key", include_str!("../migrations/authority/pre_write_key.sql")),
+    ("device registration", include_str!("../migrations/authority/device_registration.sql")),
 ];
 
 const GATEWAY: &[Step] = &[AUDIT_AND_VAULT, ("gateway", include_str!("../migrations/gateway/gateway.sql"))];
@@ -32,12 +35,15 @@ const GATEWAY: &[Step] = &[AUDIT_AND_VAULT, ("gateway", include_str!("../migrati
 const AUTHENTICATOR: &[Step] =
     &[AUDIT_AND_VAULT, ("authenticator", include_str!("../migrations/authenticator/authenticator.sql"))];
 
+const CENTER: &[Step] = &[AUDIT_AND_VAULT, ("center", include_str!("../migrations/center/center.sql"))];
+
 impl Schema {
     pub(crate) fn migrator(self) -> Migrator {
         let steps = match self {
             Self::Authority => AUTHORITY,
             Self::Gateway => GATEWAY,
             Self::Authenticator => AUTHENTICATOR,
+            Self::Center => CENTER,
         };
         let migrations = (1..).zip(steps).map(|(version, (name, sql))| {
             Migration::new(version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)

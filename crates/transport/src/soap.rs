@@ -66,6 +66,12 @@ impl SoapRequest {
     }
 }
 
+/// A request as it came, for who keeps it byte for byte.
+pub struct SoapDocument {
+    action: String,
+    bytes: Vec<u8>,
+}
+
 /// A message as the answer.
 pub struct SoapAnswer<M>(pub M);
 
@@ -109,25 +115,57 @@ impl IntoResponse for SoapFault {
 impl<S: Send + Sync> FromRequest<S> for SoapRequest {
     type Rejection = SoapFault;
 
+    async fn from_request(request: Request, state: &S) -> Result<Self, SoapFault> {
+        let SoapDocument { action, bytes } = SoapDocument::from_request(request, state).await?;
+        let envelope = Envelope::parse(&bytes).map_err(SoapFault)?;
+        let operation = envelope.operation().map_err(SoapFault)?;
+        check_action(&action, |action| action.parse() == Ok(operation))?;
+        Ok(Self { operation, envelope })
+    }
+}
+
+impl SoapDocument {
+    /// The document, where its SOAPAction is this one, or leaves the intent to the address.
+    ///
+    /// # Errors
+    /// It is another.
+    pub fn asking(self, action: &str) -> Result<Vec<u8>, SoapFault> {
+        check_action(&self.action, |found| found.trim_matches('"') == action)?;
+        Ok(self.bytes)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for SoapDocument {
+    type Rejection = SoapFault;
+
     async fn from_request(request: Request, _state: &S) -> Result<Self, SoapFault> {
         let (parts, body) = request.into_parts();
         if !is_xml(&parts.headers) {
             let detail = "the body must be of the type text/xml, in UTF-8";
             return Err(Problem::new(ProblemCode::UnsupportedMediaType, detail).into());
         }
-        let body = to_bytes(body, DOCUMENT_BYTES_MAX).await.map_err(|_| {
+        let bytes = to_bytes(body, DOCUMENT_BYTES_MAX).await.map_err(|_| {
             let detail = format!("the body did not arrive, or has more than {DOCUMENT_BYTES_MAX} bytes");
             Problem::new(ProblemCode::TooLarge, detail)
         })?;
-        let envelope = Envelope::parse(&body).map_err(SoapFault)?;
-        let operation = envelope.operation().map_err(SoapFault)?;
-        check_action(&parts.headers, operation)?;
-        Ok(Self { operation, envelope })
+        // SOAP 1.1 clause 6.1.1: the header must be there; empty, it leaves the intent to the address.
+        let action = parts.headers.get(SOAP_ACTION).and_then(|action| action.to_str().ok());
+        let action = action.ok_or_else(|| malformed("the header SOAPAction is missing"))?.trim().to_owned();
+        Ok(Self { action, bytes: bytes.into() })
     }
 }
 
 /// Answers `GET /soap?wsdl`: the service description, with the address that the asker used.
-pub async fn wsdl(RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response, Refused> {
+pub async fn wsdl(query: RawQuery, headers: HeaderMap) -> Result<Response, Refused> {
+    description(query, &headers, soap::wsdl)
+}
+
+/// The same for a service with another description, which is made with the address filled in.
+pub fn description(
+    RawQuery(query): RawQuery,
+    headers: &HeaderMap,
+    of_address: impl FnOnce(&str) -> String,
+) -> Result<Response, Refused> {
     if query.as_deref().is_none_or(|query| !query.eq_ignore_ascii_case("wsdl")) {
         return Err(Refused::new(
             ProblemCode::NotFound,
@@ -137,7 +175,7 @@ pub async fn wsdl(RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Respo
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host =
         host.ok_or_else(|| Refused::new(ProblemCode::MalformedRequest, "the request names no host"))?;
-    Ok(document(StatusCode::OK, soap::wsdl(&format!("https://{host}/soap"))))
+    Ok(document(StatusCode::OK, of_address(&format!("https://{host}/soap"))))
 }
 
 /// Why a call has no answer.
@@ -201,14 +239,11 @@ fn is_xml(headers: &HeaderMap) -> bool {
     is_xml && parts.all(is_utf_8)
 }
 
-/// SOAP 1.1 clause 6.1.1: the header must be there; empty, it leaves the intent to the address.
-fn check_action(headers: &HeaderMap, operation: Operation) -> Result<(), SoapFault> {
-    let action = headers.get(SOAP_ACTION).and_then(|action| action.to_str().ok()).map(str::trim);
-    match action {
-        Some("" | "\"\"") => Ok(()),
-        Some(action) if action.parse() == Ok(operation) => Ok(()),
-        Some(_) => Err(malformed("the SOAPAction is not that of the element in the body")),
-        None => Err(malformed("the header SOAPAction is missing")),
+fn check_action(action: &str, is_right: impl FnOnce(&str) -> bool) -> Result<(), SoapFault> {
+    if matches!(action, "" | "\"\"") || is_right(action) {
+        Ok(())
+    } else {
+        Err(malformed("the SOAPAction is not that of the element in the body"))
     }
 }
 

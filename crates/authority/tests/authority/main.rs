@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod device_feed;
 mod issuing;
 mod members;
 mod plant;

@@ -46,6 +46,7 @@ impl Fault {
         let problem = &self.problem;
         let code = format!("{}:{}", writer::SOAP_PREFIX, self.kind.as_str());
         let envelope = writer::envelope(
+            NAMESPACE,
             |_| {},
             |body| {
                 body.nest_soap("Fault", |fault| {

@@ -7,7 +7,6 @@ use std::str::FromStr;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use zeroize::Zeroizing;
 
-use super::NAMESPACE;
 use super::fault::Fault;
 use super::tree::Node;
 use crate::bytes::{Bytes, SecretBytes};
@@ -17,18 +16,18 @@ const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// The elements in a node that no one has taken yet.
 pub struct Fields<'a> {
     parent: &'a Node,
-    namespace: Option<&'static str>,
+    namespace: Option<&'a str>,
     rest: Iter<'a, Node>,
 }
 
 impl<'a> Fields<'a> {
-    /// The elements of our namespace in `parent`, which has neither text nor attributes.
+    /// The elements in `parent`, of the same namespace as that; it has neither text nor attributes.
     pub fn of(parent: &'a Node) -> Result<Self, Fault> {
         check_attributes(parent)?;
         if !parent.text.trim_ascii().is_empty() {
             return Err(Fault::malformed(format!("text directly in {}", parent.name)));
         }
-        Ok(Self { parent, namespace: Some(NAMESPACE), rest: parent.children.iter() })
+        Ok(Self { parent, namespace: parent.namespace.as_deref(), rest: parent.children.iter() })
     }
 
     /// The elements without namespace in `parent`, as a fault has them.
@@ -120,12 +119,14 @@ impl<'a> Fields<'a> {
 
 /// The header's blocks that no one has taken yet, in any order.
 pub struct Header<'a> {
+    namespace: &'static str,
     blocks: Vec<&'a Node>,
 }
 
 impl<'a> Header<'a> {
-    pub fn new(blocks: &'a [Node]) -> Self {
-        Self { blocks: blocks.iter().collect() }
+    /// The blocks of a message whose elements are of this namespace.
+    pub fn new(blocks: &'a [Node], namespace: &'static str) -> Self {
+        Self { namespace, blocks: blocks.iter().collect() }
     }
 
     /// The text of the block of this name, where there is one.
@@ -163,7 +164,7 @@ impl<'a> Header<'a> {
     }
 
     fn take(&mut self, name: &str) -> Option<&'a Node> {
-        let index = self.blocks.iter().position(|block| block.name == name)?;
+        let index = self.blocks.iter().position(|block| block.is(self.namespace, name))?;
         Some(self.blocks.remove(index))
     }
 }

@@ -6,18 +6,22 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 use zeroize::Zeroizing;
 
+use super::SOAP_1_1;
 use super::tree::is_xml_character;
-use super::{NAMESPACE, SOAP_1_1};
 use crate::bytes::Bytes;
 
 /// The prefix that our envelopes give to SOAP's own names.
 pub const SOAP_PREFIX: &str = "soap";
 
-/// An envelope with the given header and body. It is wiped on drop.
-pub fn envelope(header: impl FnOnce(&mut Writer), body: impl FnOnce(&mut Writer)) -> Zeroizing<String> {
+/// An envelope with the given header and body, whose elements are of this namespace. It is wiped on drop.
+pub fn envelope(
+    namespace: &str,
+    header: impl FnOnce(&mut Writer),
+    body: impl FnOnce(&mut Writer),
+) -> Zeroizing<String> {
     let mut writer = Writer { xml: quick_xml::Writer::new(Vec::new()) };
     let start =
-        BytesStart::new("soap:Envelope").with_attributes([("xmlns:soap", SOAP_1_1), ("xmlns:t", NAMESPACE)]);
+        BytesStart::new("soap:Envelope").with_attributes([("xmlns:soap", SOAP_1_1), ("xmlns:t", namespace)]);
     writer.event(Event::Start(start));
     writer.nest_soap("Header", header);
     writer.nest_soap("Body", body);

@@ -6,6 +6,7 @@
 use identity::{CredentialState, DeviceNumber, IllegalTransition, MemberName, ProductCode, Transition};
 use serde::Serialize;
 
+use super::device_registration;
 use crate::audit::Cause;
 use crate::statement::{count, parsed};
 use crate::{Snapshot, StoreError, Transaction, audit};
@@ -91,6 +92,8 @@ pub async fn apply(
     }
     let body = AuditBody { credentials: &steps, detail };
     audit::append(transaction, cause.time, cause.actor, cause.action, &body).await?;
+    let reached: Vec<_> = steps.iter().map(|step| (step.number, step.to)).collect();
+    device_registration::append(transaction, cause.time, &reached).await?;
     Ok(steps.iter().map(|step| step.to).collect())
 }
 

@@ -109,6 +109,14 @@ pub enum InviteCommand {
         #[command(flatten)]
         role: RoleArguments,
     },
+    /// A center that devices in the field call
+    Center {
+        /// Its name, such as europe
+        #[arg(long)]
+        name: MemberName,
+        #[command(flatten)]
+        role: RoleArguments,
+    },
 }
 
 /// Who is shut out.
@@ -169,6 +177,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
                 InviteCommand::Gateway { name, role } => (Member::gateway(name), role),
                 InviteCommand::Authenticator { name, role } => (Member::authenticator(name), role),
                 InviteCommand::Service { name, role } => (Member::service(name), role),
+                InviteCommand::Center { name, role } => (Member::center(name), role),
             };
             invite(&member, &role.authority()?, edge).await
         }

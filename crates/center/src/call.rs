@@ -1,0 +1,289 @@
+//! A call: who sent it, whether it is new, and what it means.
+//!
+//! Who sent it is who the TLS session says. The answer goes out only once the call is in the journal; a
+//! call that is there already gets the answer that it got before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cert::device::Registration;
+use cert::{DeviceIdentity, Fingerprint, Refusal};
+use identity::DeviceNumber;
+use message::call::{
+    COUNTERS_MAX, Call, CallAnswer, Command, Counter, Event, Outcome, REQUESTS_MAX, Request,
+};
+use message::soap::Envelope;
+use store::center::counter;
+use store::center::device::{self, Standing};
+use store::center::incident;
+use store::center::journal::{self, CallNumber, Head, Kind, NewEntry};
+use store::center::reading::{self, Reading, Settled, Verdict};
+use store::center::request;
+use store::{StoreError, Transaction};
+
+use crate::center::Center;
+use crate::error::CenterError;
+use crate::incident::IncidentKind;
+use crate::meter::Meter;
+
+/// How a call is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    Json,
+    Soap,
+}
+
+impl Center {
+    /// Takes a call that a device made, byte for byte as it came. The answer, once the call is stored for good.
+    ///
+    /// # Errors
+    /// It is no call, it is refused, or the store fails.
+    pub(crate) async fn take(
+        &self,
+        sender: DeviceIdentity,
+        form: Form,
+        raw: Vec<u8>,
+    ) -> Result<CallAnswer, CenterError> {
+        let call = parse(form.kind(), &raw).map_err(CenterError::Malformed)?;
+        let now = self.desk.now();
+        let taken: Result<Result<CallAnswer, Incident>, StoreError> = self
+            .desk
+            .store
+            .write(move |transaction| {
+                Box::pin(async move {
+                    let entry = NewEntry {
+                        time: now,
+                        kind: form.kind(),
+                        device: sender.number.clone(),
+                        number: Some(number_of(&call)),
+                        raw,
+                    };
+                    let taken = take(transaction, &sender, entry, &call).await?;
+                    if let Err(Incident { kind, detail }) = &taken {
+                        incident::note(transaction, &sender.number, kind.as_str(), detail, now).await?;
+                    }
+                    Ok(taken)
+                })
+            })
+            .await;
+        taken?.map_err(|Incident { kind, detail }| CenterError::Refused { kind, detail })
+    }
+}
+
+impl Form {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Json => Kind::JsonCall,
+            Self::Soap => Kind::SoapCall,
+        }
+    }
+}
+
+/// Reads a call as it lies in the journal, or says why it is none.
+pub(crate) fn parse(kind: Kind, raw: &[u8]) -> Result<Call, String> {
+    let call: Call = match kind {
+        Kind::JsonCall => serde_json::from_slice(raw).map_err(|error| error.to_string())?,
+        Kind::SoapCall => Envelope::parse(raw)
+            .and_then(|envelope| envelope.message())
+            .map_err(|fault| fault.problem().detail.clone())?,
+        Kind::Request | Kind::Release => return Err("this is no call".to_owned()),
+    };
+    if call.results.len() > REQUESTS_MAX {
+        return Err(format!("a call has at most {REQUESTS_MAX} results"));
+    }
+    if let Event::Counter { counters } = &call.event {
+        let names: BTreeSet<&str> = counters.iter().map(|counter| counter.name.as_str()).collect();
+        if names.len() != counters.len() || !(1..=COUNTERS_MAX).contains(&names.len()) {
+            return Err(format!("a counter notification has 1 to {COUNTERS_MAX} counters, each once"));
+        }
+    }
+    Ok(call)
+}
+
+pub(crate) fn number_of(call: &Call) -> CallNumber {
+    CallNumber { boot: call.boot.get(), sequence: call.sequence.get() }
+}
+
+/// Why a call is refused.
+struct Incident {
+    kind: IncidentKind,
+    detail: String,
+}
+
+impl Incident {
+    fn new(kind: IncidentKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+}
+
+async fn take(
+    transaction: &mut Transaction,
+    sender: &DeviceIdentity,
+    mut entry: NewEntry,
+    call: &Call,
+) -> Result<Result<CallAnswer, Incident>, StoreError> {
+    let standing = device::standing(transaction, &sender.number).await?;
+    let standing = match admitted(sender, call, standing) {
+        Ok(standing) => standing,
+        Err(incident) => return Ok(Err(incident)),
+    };
+    let number = number_of(call);
+    if standing.last_call.is_some_and(|last| number <= last) {
+        return answered_before(transaction, &entry, number).await;
+    }
+    let head = journal::head(transaction).await?;
+    entry.time = head.next_time(entry.time);
+    let answer = make_of(transaction, &head, entry.time, call, &standing).await?;
+    let text = serde_json::to_string(&answer).expect("an answer is plain data");
+    journal::append(transaction, &head, &entry, Some(&text)).await?;
+    Ok(Ok(answer))
+}
+
+/// Whether the device may call and speaks for itself: the key and the issuer that the authority named for
+/// its number, a credential in use, and no other's number in what it says.
+fn admitted(sender: &DeviceIdentity, call: &Call, standing: Option<Standing>) -> Result<Standing, Incident> {
+    let number = &sender.number;
+    if call.device_number != *number {
+        let detail = format!("{number} made a call as {}", call.device_number);
+        return Err(Incident::new(IncidentKind::ForeignNumber, detail));
+    }
+    let standing = standing.ok_or_else(|| {
+        let detail = format!("{number} is not registered here, or not yet");
+        Incident::new(IncidentKind::Unregistered, detail)
+    })?;
+    if *sender.issuer_sha256.as_bytes() != standing.issuer_sha256 {
+        let detail = format!("the certificate of {number} is not from the CA that issued for it");
+        return Err(Incident::new(IncidentKind::OtherIssuer, detail));
+    }
+    let registration = Registration {
+        spki_sha256: Fingerprint::from_bytes(standing.public_key_sha256),
+        state: standing.state,
+    };
+    match sender.check_registration(&registration) {
+        Ok(()) => Ok(standing),
+        Err(refusal @ Refusal::OtherKey(_)) => {
+            Err(Incident::new(IncidentKind::OtherKey, refusal.to_string()))
+        }
+        Err(refusal) => Err(Incident::new(IncidentKind::NotInUse, refusal.to_string())),
+    }
+}
+
+/// The answer that the same call got before.
+async fn answered_before(
+    transaction: &mut Transaction,
+    entry: &NewEntry,
+    number: CallNumber,
+) -> Result<Result<CallAnswer, Incident>, StoreError> {
+    let CallNumber { boot, sequence } = number;
+    let name = format!("call {sequence} of boot {boot} of {}", entry.device);
+    match journal::find_call(transaction, &entry.device, number).await? {
+        Some(taken) if taken.raw == entry.raw => serde_json::from_str(&taken.answer)
+            .map(Ok)
+            .map_err(|_| StoreError::Corrupt { what: "journal.answer" }),
+        Some(_) => {
+            let detail = format!("{name} was made before, and said something else");
+            Ok(Err(Incident::new(IncidentKind::ReusedNumber, detail)))
+        }
+        None => {
+            let detail = format!("{name} comes after a later one");
+            Ok(Err(Incident::new(IncidentKind::OutOfOrder, detail)))
+        }
+    }
+}
+
+/// Files what a new call means, and says what it is answered.
+async fn make_of(
+    transaction: &mut Transaction,
+    head: &Head,
+    time: i64,
+    call: &Call,
+    standing: &Standing,
+) -> Result<CallAnswer, StoreError> {
+    let (device, id) = (&call.device_number, head.id + 1);
+    let mut meters = Meters::default();
+    for result in &call.results {
+        let outcome = serde_json::to_string(&result.outcome).expect("an outcome is plain data");
+        let command = request::finish(transaction, device, result.request, id, &outcome).await?;
+        let command = command.as_deref().map(command_of).transpose()?;
+        if let (Some(Command::SetInitialValue { name, value }), Outcome::Done) = (command, &result.outcome) {
+            meters.load(transaction, device).await?;
+            meters.changed(name.as_str()).set(value.number());
+            reading::drop_held(transaction, device, name.as_str()).await?;
+        }
+    }
+    if let Event::Counter { counters } = &call.event {
+        meters.load(transaction, device).await?;
+        let settled = Settled { base: 0, time, by: id };
+        let readings: Vec<Reading> = meters.read(device, counters, settled);
+        reading::insert(transaction, &readings).await?;
+    }
+    meters.store(transaction, device).await?;
+    let requests = if standing.requests > 0 { hand_out(transaction, device, id).await? } else { Vec::new() };
+    Ok(CallAnswer { call: id, received: time, requests })
+}
+
+async fn hand_out(
+    transaction: &mut Transaction,
+    device: &DeviceNumber,
+    call: u64,
+) -> Result<Vec<Request>, StoreError> {
+    let open = request::open(transaction, device, REQUESTS_MAX).await?;
+    if let Some((last, _)) = open.last() {
+        request::hand_out(transaction, device, *last, call).await?;
+    }
+    open.into_iter()
+        .map(|(request, command)| Ok(Request { request, command: command_of(&command)? }))
+        .collect()
+}
+
+pub(crate) fn command_of(text: &str) -> Result<Command, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Corrupt { what: "request.command" })
+}
+
+/// A device's counters during one call.
+#[derive(Default)]
+struct Meters {
+    loaded: Option<BTreeMap<String, Meter>>,
+    changed: BTreeMap<String, Meter>,
+}
+
+impl Meters {
+    async fn load(&mut self, transaction: &mut Transaction, device: &DeviceNumber) -> Result<(), StoreError> {
+        if self.loaded.is_none() {
+            let counters = counter::of(transaction, device).await?;
+            let meter =
+                |found: counter::Counter| (found.name, Meter { base: found.base, is_held: found.is_held });
+            self.loaded = Some(counters.into_iter().map(meter).collect());
+        }
+        Ok(())
+    }
+
+    /// The counter of this name, to be changed.
+    fn changed(&mut self, name: &str) -> &mut Meter {
+        let before = self.loaded.as_ref().and_then(|loaded| loaded.get(name)).copied().unwrap_or_default();
+        self.changed.entry(name.to_owned()).or_insert(before)
+    }
+
+    fn read(&mut self, device: &DeviceNumber, counters: &[Counter], settled: Settled) -> Vec<Reading> {
+        let read = |counter: &Counter| {
+            let value = counter.value.number();
+            let base = self.changed(counter.name.as_str()).read(value);
+            Reading {
+                call: settled.by,
+                device: device.clone(),
+                name: counter.name.to_string(),
+                value,
+                verdict: base.map_or(Verdict::Held, |base| Verdict::Counted(Settled { base, ..settled })),
+            }
+        };
+        counters.iter().map(read).collect()
+    }
+
+    async fn store(self, transaction: &mut Transaction, device: &DeviceNumber) -> Result<(), StoreError> {
+        let counters: Vec<counter::Counter> = self
+            .changed
+            .into_iter()
+            .map(|(name, meter)| counter::Counter { name, base: meter.base, is_held: meter.is_held })
+            .collect();
+        counter::set(transaction, device, &counters).await
+    }
+}

@@ -1,0 +1,52 @@
+//! One center: what it is made of, and what it does by itself.
+
+use std::error::Error;
+use std::time::Duration;
+
+use identity::Member;
+use tokio::time::sleep;
+use transport::Client;
+
+use crate::desk::Desk;
+
+/// How a center works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// How often the authority is asked for registrations.
+    pub pull_every: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { pull_every: Duration::from_secs(10) }
+    }
+}
+
+/// A center at work.
+pub struct Center {
+    pub(crate) member: Member,
+    pub(crate) desk: Desk,
+    settings: Settings,
+}
+
+impl Center {
+    /// The center that its certificate names `member`, with its books.
+    pub fn new(member: Member, desk: Desk, settings: Settings) -> Self {
+        Self { member, desk, settings }
+    }
+
+    /// The center's books.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Keeps the register up to date, for as long as it is polled.
+    pub async fn tend(&self, authority: &Client) {
+        loop {
+            if let Err(error) = self.pull(authority).await {
+                tracing::warn!(error = &error as &dyn Error, "registrations are late");
+            }
+            sleep(self.settings.pull_every).await;
+        }
+    }
+}

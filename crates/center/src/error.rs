@@ -1,0 +1,67 @@
+//! Why a center refuses or fails, and which code word says so.
+
+use identity::DeviceNumber;
+use message::problem::{Problem, ProblemCode};
+use store::StoreError;
+use transport::CallError;
+
+use crate::incident::IncidentKind;
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum CenterError {
+    /// A device did what is refused; it is filed as an incident.
+    #[error("{detail}")]
+    Refused {
+        /// What it did.
+        kind: IncidentKind,
+        /// The same in words.
+        detail: String,
+    },
+    /// A call cannot be understood.
+    #[error("{0}")]
+    Malformed(String),
+    /// No device of this number is registered here.
+    #[error("no device {0} is registered here")]
+    UnknownDevice(DeviceNumber),
+    /// There is nothing to decide.
+    #[error("{0}")]
+    NothingHeld(String),
+    /// The authority's records do not follow the last one that is stored.
+    #[error("the authority's record {found} came where {expected} should")]
+    Gap {
+        /// The record that should come.
+        expected: u64,
+        /// The record that came.
+        found: u64,
+    },
+    /// A record of the authority is not one.
+    #[error("the authority's record {0} has a hash that is not 32 bytes")]
+    Record(u64),
+    /// The authority cannot be asked.
+    #[error("the authority cannot be asked for registrations")]
+    Authority(#[source] CallError),
+    /// The store fails.
+    #[error("the center's store fails")]
+    Store(#[from] StoreError),
+}
+
+impl CenterError {
+    /// The problem to answer. What fails inside is not told to peers; the log has it.
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Refused { kind, .. } => Problem::new(kind.problem_code(), self.to_string()),
+            Self::Malformed(_) => Problem::new(ProblemCode::MalformedRequest, self.to_string()),
+            Self::UnknownDevice(_) | Self::NothingHeld(_) => {
+                Problem::new(ProblemCode::NotFound, self.to_string())
+            }
+            Self::Store(error) if error.is_passing() => Problem::new(
+                ProblemCode::Unavailable,
+                "the center's store does not answer; make the same call again",
+            ),
+            Self::Gap { .. } | Self::Record(_) | Self::Authority(_) | Self::Store(_) => {
+                Problem::new(ProblemCode::Internal, "the center failed; its log says why")
+            }
+        }
+    }
+}

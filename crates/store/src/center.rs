@@ -1,0 +1,14 @@
+//! What a center stores: the fleet, all that it said, what its counters counted, and what it is asked.
+//!
+//! A file a noun, with the tables of `migrations/center`. Nothing here is secret.
+
+pub mod counter;
+pub mod device;
+pub mod feed;
+pub mod incident;
+pub mod journal;
+pub mod reading;
+pub mod request;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! The register: which device is which, as the authority says.
+
+use identity::{CredentialState, DeviceNumber, HardwareUid};
+
+use super::journal::CallNumber;
+use crate::statement::{count, parsed};
+use crate::{Snapshot, StoreError, Transaction};
+
+/// A device as the authority says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Device {
+    /// Its number.
+    pub number: DeviceNumber,
+    /// SHA-256 of the public key info that was issued for it.
+    pub public_key_sha256: [u8; 32],
+    /// SHA-256 of the certificate of the CA that issued it.
+    pub issuer_sha256: [u8; 32],
+    /// Its chip, where the authority knows it.
+    pub hardware_uid: Option<HardwareUid>,
+    /// Where its credential stands.
+    pub state: CredentialState,
+    /// When that came about.
+    pub changed: i64,
+}
+
+/// How a device stands when it calls.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// SHA-256 of the public key info that was issued for it.
+    pub public_key_sha256: [u8; 32],
+    /// SHA-256 of the certificate of the CA that issued it.
+    pub issuer_sha256: [u8; 32],
+    /// Where its credential stands.
+    pub state: CredentialState,
+    /// Its last call.
+    pub last_call: Option<CallNumber>,
+    /// How many requests are open for it.
+    pub requests: u64,
+}
+
+/// A device for people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// The device.
+    pub number: DeviceNumber,
+    /// Where its credential stands.
+    pub state: CredentialState,
+    /// When that came about.
+    pub changed: i64,
+    /// How often it has called.
+    pub calls: u64,
+    /// When it called last.
+    pub last_called: Option<i64>,
+}
+
+/// Stores what the authority says of devices, in place of what it said before.
+///
+/// # Errors
+/// The store fails.
+pub async fn register(transaction: &mut Transaction, devices: &[Device]) -> Result<(), StoreError> {
+    execute_all!(
+        transaction,
+        "INSERT INTO device \
+         (number, public_key_sha256, issuer_sha256, hardware_uid, state, registered, changed) ",
+        devices,
+        |device| (
+            device.number.to_string(),
+            device.public_key_sha256.to_vec(),
+            device.issuer_sha256.to_vec(),
+            device.hardware_uid.as_ref().map(HardwareUid::to_string),
+            device.state.as_str(),
+            device.changed,
+            device.changed,
+        ),
+        " ON CONFLICT (number) DO UPDATE SET public_key_sha256 = excluded.public_key_sha256, \
+         issuer_sha256 = excluded.issuer_sha256, hardware_uid = excluded.hardware_uid, \
+         state = excluded.state, changed = excluded.changed"
+    )?;
+    Ok(())
+}
+
+/// How a device stands, if the authority has named it.
+///
+/// # Errors
+/// The store fails.
+pub async fn standing(
+    snapshot: &mut Snapshot,
+    number: &DeviceNumber,
+) -> Result<Option<Standing>, StoreError> {
+    let row: Option<StandingRow> = fetch_optional!(
+        snapshot,
+        "SELECT public_key_sha256, issuer_sha256, state, \
+         (SELECT max(journal.number) FROM journal WHERE journal.device = device.number) AS last_call, \
+         (SELECT count(*) FROM request WHERE request.device = device.number AND finished_by IS NULL) \
+         AS requests FROM device WHERE number = $1",
+        number.to_string(),
+    )?;
+    row.map(Standing::try_from).transpose()
+}
+
+/// Devices in the order of their numbers, after `after`.
+///
+/// # Errors
+/// The store fails.
+pub async fn list(snapshot: &mut Snapshot, after: &str, limit: u32) -> Result<Vec<Listed>, StoreError> {
+    let rows: Vec<(String, String, i64, i64, Option<i64>)> = fetch_all!(
+        snapshot,
+        "SELECT number, state, changed, \
+         (SELECT count(journal.number) FROM journal WHERE journal.device = device.number), \
+         (SELECT max(time) FROM journal WHERE journal.device = device.number AND journal.number IS NOT NULL) \
+         FROM device WHERE number > $1 ORDER BY number LIMIT $2",
+        after,
+        i64::from(limit),
+    )?;
+    rows.into_iter()
+        .map(|(number, state, changed, calls, last_called)| {
+            Ok(Listed {
+                number: parsed("device.number", &number)?,
+                state: parsed("device.state", &state)?,
+                changed,
+                calls: count("journal", calls)?,
+                last_called,
+            })
+        })
+        .collect()
+}
+
+/// How many devices are in each state.
+///
+/// # Errors
+/// The store fails.
+pub async fn counts(snapshot: &mut Snapshot) -> Result<Vec<(CredentialState, u64)>, StoreError> {
+    let rows: Vec<(String, i64)> =
+        fetch_all!(snapshot, "SELECT state, count(*) FROM device GROUP BY state ORDER BY state")?;
+    rows.into_iter()
+        .map(|(state, number)| Ok((parsed("device.state", &state)?, count("device", number)?)))
+        .collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct StandingRow {
+    public_key_sha256: Vec<u8>,
+    issuer_sha256: Vec<u8>,
+    state: String,
+    last_call: Option<i64>,
+    requests: i64,
+}
+
+impl TryFrom<StandingRow> for Standing {
+    type Error = StoreError;
+
+    fn try_from(row: StandingRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            public_key_sha256: hash("device.public_key_sha256", row.public_key_sha256)?,
+            issuer_sha256: hash("device.issuer_sha256", row.issuer_sha256)?,
+            state: parsed("device.state", &row.state)?,
+            last_call: row.last_call.map(CallNumber::from_stored).transpose()?,
+            requests: count("request", row.requests)?,
+        })
+    }
+}
+
+fn hash(column: &'static str, bytes: Vec<u8>) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt { what: column })
+}

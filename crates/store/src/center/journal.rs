@@ -1,0 +1,296 @@
+//! The journal: all that invoices follow from, as it came, each entry with the hash of all before it.
+//!
+//! An entry's hash is SHA-256 over a label, the hash before, and its fields, each with its length before
+//! it. Whoever notes a [`Head`] can prove later that nothing up to it was changed, cut or put in between;
+//! invoices carry one.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use identity::DeviceNumber;
+
+use crate::statement::{count, parsed};
+use crate::{Snapshot, StoreError, Transaction};
+
+const LABEL: &[u8] = b"touchmark journal 1";
+/// What the first entry follows.
+const BEFORE_FIRST: [u8; 32] = [0; 32];
+
+/// A call's number on its device: the boot, and its place since then. A later call has a higher one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallNumber {
+    /// The number of the boot, from 1 on.
+    pub boot: u32,
+    /// The place since then, from 1 on.
+    pub sequence: u32,
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A call in JSON.
+    JsonCall,
+    /// A call in SOAP.
+    SoapCall,
+    /// Something that staff asked of a device.
+    Request,
+    /// A decision of staff on a counter that was held.
+    Release,
+}
+
+/// One entry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// 1 for the first, without gaps.
+    pub id: u64,
+    /// When, in seconds since 1970.
+    pub time: i64,
+    /// What it is.
+    pub kind: Kind,
+    /// The device that sent it or that it is about.
+    pub device: DeviceNumber,
+    /// Of a call, its number on the device.
+    pub number: Option<CallNumber>,
+    /// What came, byte for byte.
+    pub raw: Vec<u8>,
+    /// The hash over it and all before it.
+    pub hash: Vec<u8>,
+}
+
+/// What is to be appended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewEntry {
+    /// When, in seconds since 1970.
+    pub time: i64,
+    /// What it is.
+    pub kind: Kind,
+    /// The device that sent it or that it is about.
+    pub device: DeviceNumber,
+    /// Of a call, its number on the device.
+    pub number: Option<CallNumber>,
+    /// What came, byte for byte.
+    pub raw: Vec<u8>,
+}
+
+/// A call that was taken before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TakenCall {
+    /// What came.
+    pub raw: Vec<u8>,
+    /// What it was answered.
+    pub answer: String,
+}
+
+/// Where the journal ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Head {
+    /// How many entries there are.
+    pub id: u64,
+    /// The time of the last.
+    pub time: i64,
+    /// The hash of the last.
+    pub hash: Vec<u8>,
+}
+
+impl CallNumber {
+    pub(super) fn from_stored(number: i64) -> Result<Self, StoreError> {
+        let number = count("journal.number", number)?;
+        let part =
+            |part: u64| u32::try_from(part).map_err(|_| StoreError::Corrupt { what: "journal.number" });
+        Ok(Self { boot: part(number >> 32)?, sequence: part(number & u64::from(u32::MAX))? })
+    }
+
+    fn stored(self) -> i64 {
+        (i64::from(self.boot) << 32) | i64::from(self.sequence)
+    }
+}
+
+impl Head {
+    /// The end of a journal without entries.
+    pub fn of_nothing() -> Self {
+        Self { id: 0, time: i64::MIN, hash: BEFORE_FIRST.to_vec() }
+    }
+
+    /// The end of the journal once this is appended.
+    pub fn followed_by(&self, entry: &NewEntry) -> Self {
+        let id = self.id + 1;
+        Self { id, time: entry.time, hash: hash(&self.hash, id, entry) }
+    }
+
+    /// The time of the next entry. It never goes back, so what belongs to a period that is over stays as it is.
+    pub fn next_time(&self, now: i64) -> i64 {
+        now.max(self.time)
+    }
+}
+
+impl Entry {
+    /// Whether the entry follows the head; the head after it.
+    pub fn follows(&self, head: &Head) -> Option<Head> {
+        let entry = NewEntry {
+            time: self.time,
+            kind: self.kind,
+            device: self.device.clone(),
+            number: self.number,
+            raw: self.raw.clone(),
+        };
+        let next = head.followed_by(&entry);
+        let is_next = next.id == self.id && next.hash == self.hash && next.time >= head.time;
+        is_next.then_some(next)
+    }
+}
+
+/// Where the journal ends.
+///
+/// # Errors
+/// The store fails.
+pub async fn head(snapshot: &mut Snapshot) -> Result<Head, StoreError> {
+    let row: Option<(i64, i64, Vec<u8>)> =
+        fetch_optional!(snapshot, "SELECT id, time, hash FROM journal ORDER BY id DESC LIMIT 1")?;
+    match row {
+        Some((id, time, hash)) => Ok(Head { id: count("journal.id", id)?, time, hash }),
+        None => Ok(Head::of_nothing()),
+    }
+}
+
+/// Appends an entry after `head`, where this unit of work has seen the journal end, with the answer that
+/// a call gets.
+///
+/// # Errors
+/// The device has made a call of this number, or the store fails.
+pub async fn append(
+    transaction: &mut Transaction,
+    head: &Head,
+    entry: &NewEntry,
+    answer: Option<&str>,
+) -> Result<Head, StoreError> {
+    let head = head.followed_by(entry);
+    execute!(
+        transaction,
+        "INSERT INTO journal (id, time, kind, device, number, raw, hash, answer) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        head.id.cast_signed(),
+        entry.time,
+        entry.kind.as_str(),
+        entry.device.to_string(),
+        entry.number.map(CallNumber::stored),
+        &entry.raw,
+        &head.hash,
+        answer,
+    )?;
+    Ok(head)
+}
+
+/// The call of this number, where the device has made it.
+///
+/// # Errors
+/// The store fails.
+pub async fn find_call(
+    snapshot: &mut Snapshot,
+    device: &DeviceNumber,
+    number: CallNumber,
+) -> Result<Option<TakenCall>, StoreError> {
+    let row: Option<(Vec<u8>, Option<String>)> = fetch_optional!(
+        snapshot,
+        "SELECT raw, answer FROM journal WHERE device = $1 AND number = $2",
+        device.to_string(),
+        number.stored(),
+    )?;
+    row.map(|(raw, answer)| {
+        Ok(TakenCall { raw, answer: answer.ok_or(StoreError::Corrupt { what: "journal.answer" })? })
+    })
+    .transpose()
+}
+
+/// Entries after the one of this number, in order, at most `limit`.
+///
+/// # Errors
+/// The store fails.
+pub async fn after(snapshot: &mut Snapshot, id: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
+    let rows: Vec<Row> = fetch_all!(
+        snapshot,
+        "SELECT id, time, kind, device, number, raw, hash FROM journal \
+         WHERE id > $1 ORDER BY id LIMIT $2",
+        id.cast_signed(),
+        i64::from(limit),
+    )?;
+    rows.into_iter().map(Entry::try_from).collect()
+}
+
+/// The last calls, the last first; those of one device where it is named.
+///
+/// # Errors
+/// The store fails.
+pub async fn last_calls(
+    snapshot: &mut Snapshot,
+    device: Option<&DeviceNumber>,
+    limit: u32,
+) -> Result<Vec<Entry>, StoreError> {
+    let rows: Vec<Row> = match device {
+        Some(device) => fetch_all!(
+            snapshot,
+            "SELECT id, time, kind, device, number, raw, hash FROM journal \
+             WHERE device = $1 AND number IS NOT NULL ORDER BY number DESC LIMIT $2",
+            device.to_string(),
+            i64::from(limit),
+        )?,
+        None => fetch_all!(
+            snapshot,
+            "SELECT id, time, kind, device, number, raw, hash FROM journal \
+             WHERE number IS NOT NULL ORDER BY id DESC LIMIT $1",
+            i64::from(limit),
+        )?,
+    };
+    rows.into_iter().map(Entry::try_from).collect()
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::JsonCall, Self::SoapCall, Self::Request, Self::Release];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::JsonCall => "json",
+            Self::SoapCall => "soap",
+            Self::Request => "request",
+            Self::Release => "release",
+        }
+    }
+}
+
+fn hash(previous: &[u8], id: u64, entry: &NewEntry) -> Vec<u8> {
+    let mut context = Context::new(&SHA256);
+    context.update(LABEL);
+    let number = entry.number.map_or(0, CallNumber::stored);
+    let numbers = [id.to_be_bytes(), entry.time.to_be_bytes(), number.to_be_bytes()].concat();
+    let device = entry.device.to_string();
+    for field in [previous, &numbers, entry.kind.as_str().as_bytes(), device.as_bytes(), &entry.raw] {
+        context.update(&(field.len() as u64).to_be_bytes());
+        context.update(field);
+    }
+    context.finish().as_ref().to_vec()
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    time: i64,
+    kind: String,
+    device: String,
+    number: Option<i64>,
+    raw: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl TryFrom<Row> for Entry {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == row.kind);
+        Ok(Self {
+            id: count("journal.id", row.id)?,
+            time: row.time,
+            kind: kind.ok_or(StoreError::Corrupt { what: "journal.kind" })?,
+            device: parsed("journal.device", &row.device)?,
+            number: row.number.map(CallNumber::from_stored).transpose()?,
+            raw: row.raw,
+            hash: row.hash,
+        })
+    }
+}

@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 use device::sim::{FLASH_BYTES, NVRAM_BYTES, SimBoard, Tear};
 use device::slots::StoreError;
 use device::{Board, HeldBuffer, WriteModule, nvram};
-use identity::line::{ANSWER_FRAME_BYTES_MAX, Identity, Refusal, Session, Transmission, WriteResult};
+use identity::line::{
+    ANSWER_FRAME_BYTES_MAX, Identity, Refusal, Session, SigningRequest, Transmission, WriteResult,
+};
 use identity::{DeviceNumber, HardwareUid, ProductCode};
 use zeroize::Zeroizing;
 
@@ -123,6 +125,18 @@ impl EmulatedDevice {
     /// The device gives no answer, or its own refusal.
     pub fn identify(&mut self) -> Result<Result<Identity, Refusal>, Silence> {
         self.with_power(WriteModule::identify)
+    }
+
+    /// Makes a key for this number, or finds the one that it made before.
+    ///
+    /// # Errors
+    /// The device gives no answer, or its own refusal.
+    pub fn request_certificate(
+        &mut self,
+        session: Session,
+        number: &DeviceNumber,
+    ) -> Result<Result<SigningRequest, Refusal>, Silence> {
+        self.with_power(|module| module.request_certificate(session, number))
     }
 
     /// Stores a pack.

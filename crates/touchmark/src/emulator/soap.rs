@@ -15,15 +15,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use identity::line::{Pack, Refusal, Transmission};
-use identity::{DeviceNumber, HardwareUid};
+use identity::DeviceNumber;
+use identity::line::{Refusal, Session, SigningRequest, Transmission};
 use message::bytes::Bytes;
 use message::device::{
     CertificateReceptionResponse, DeviceIdentification, DeviceIdentificationRequest, DeviceWriteResult,
-    DeviceWriteResultResponse, PackTransmission,
+    DeviceWriteResultResponse, KeyRequest, PackTransmission, SigningRequestTransmission, WriteResultRequest,
 };
 use message::problem::{Problem, ProblemCode};
-use message::result::Proof;
+use message::result::{Confirmation, Proof};
 use message::soap::Operation;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -118,7 +118,49 @@ fn operate(device: &SharedDevice, request: &SoapRequest) -> Result<Response, Fai
         Operation::CertificateTransmission => {
             Ok(SoapAnswer(receive(device, request.message()?)?).into_response())
         }
+        Operation::KeyRequest => {
+            let KeyRequest { session, device_number } = request.message()?;
+            let made = lock(device).request_certificate(session, &device_number)?;
+            let outcome = made.map(|SigningRequest(request)| Bytes(request.to_vec()));
+            Ok(SoapAnswer(SigningRequestTransmission { outcome }).into_response())
+        }
+        Operation::WriteResultRequest => {
+            let request: WriteResultRequest = request.message()?;
+            let order = Order::read(
+                request.session,
+                request.device_number,
+                &request.challenge,
+                &request.result_address,
+            )?;
+            Ok(SoapAnswer(prove(device, order)?).into_response())
+        }
         other => Err(SoapFault::not_served(other).into()),
+    }
+}
+
+/// An order to deliver a write result.
+struct Order {
+    session: Session,
+    number: DeviceNumber,
+    challenge: [u8; 32],
+    /// Where at the station.
+    address: String,
+}
+
+impl Order {
+    fn read(
+        session: Session,
+        number: DeviceNumber,
+        challenge: &Bytes,
+        address: &str,
+    ) -> Result<Self, Failure> {
+        let challenge: [u8; 32] =
+            challenge.0.as_slice().try_into().map_err(|_| malformed("a challenge has 32 bytes"))?;
+        let url: Uri = address.parse().map_err(|_| malformed("the result address is not a URL"))?;
+        if url.scheme_str() != Some("http") {
+            return Err(malformed("the result address does not begin with http://"));
+        }
+        Ok(Self { session, number, challenge, address: address.to_owned() })
     }
 }
 
@@ -133,37 +175,40 @@ fn identify(device: &SharedDevice) -> Result<DeviceIdentification, Failure> {
         hardware_uid: identity.hardware_uid,
         holding: identity.holding,
         confirmed: identity.confirmed,
+        key_identifier: identity.key_identifier,
+        chip_key: identity.chip_key.map(|key| Bytes(key.to_vec())),
     })
 }
 
 /// Stores the pack, and has the write result delivered while the answer is on its way.
-fn receive(device: &SharedDevice, order: PackTransmission) -> Result<CertificateReceptionResponse, Failure> {
-    let challenge: [u8; 32] =
-        order.challenge.0.as_slice().try_into().map_err(|_| malformed("a challenge has 32 bytes"))?;
-    let address: Uri =
-        order.result_address.parse().map_err(|_| malformed("the result address is not a URL"))?;
-    if address.scheme_str() != Some("http") {
-        return Err(malformed("the result address does not begin with http://"));
-    }
-    let outcome = lock(device).receive(&Transmission {
-        session: order.session,
-        pack: Pack {
-            device_number: order.device_number.clone(),
-            root_certificate: &order.pack.root_certificate.0,
-            issuing_certificate: &order.pack.issuing_certificate.0,
-            client_certificate: &order.pack.client_certificate.0,
-            secret_key: order.pack.secret_key.expose(),
-        },
-    })?;
+fn receive(
+    device: &SharedDevice,
+    transmission: PackTransmission,
+) -> Result<CertificateReceptionResponse, Failure> {
+    let PackTransmission { session, challenge, result_address, device_number, pack } = transmission;
+    let pack = pack.on_the_line(&device_number).map_err(|_| malformed("a batch's challenge has 32 bytes"))?;
+    let order = Order::read(session, device_number, &challenge, &result_address)?;
+    let outcome = lock(device).receive(&Transmission { session, pack })?;
     if outcome.is_ok() {
-        tokio::spawn(deliver(Arc::clone(device), order, challenge));
+        let result = write_result(&mut lock(device), &order)?;
+        tokio::spawn(deliver(Arc::clone(device), order, result));
     }
     Ok(CertificateReceptionResponse { outcome })
 }
 
-async fn deliver(device: SharedDevice, order: PackTransmission, challenge: [u8; 32]) {
-    if let Err(error) = deliver_result(&device, &order, challenge).await {
-        let number = order.device_number;
+/// Has the write result of what the device holds delivered while the answer is on its way.
+fn prove(device: &SharedDevice, order: Order) -> Result<CertificateReceptionResponse, Failure> {
+    let result = write_result(&mut lock(device), &order)?;
+    if let Err(refusal) = result.outcome {
+        return Ok(CertificateReceptionResponse { outcome: Err(refusal) });
+    }
+    tokio::spawn(deliver(Arc::clone(device), order, result));
+    Ok(CertificateReceptionResponse { outcome: Ok(()) })
+}
+
+async fn deliver(device: SharedDevice, order: Order, result: DeviceWriteResult) {
+    if let Err(error) = deliver_result(&device, &order, &result).await {
+        let number = order.number;
         tracing::warn!(%number, error = &error as &dyn std::error::Error, "write result not delivered");
     }
 }
@@ -183,13 +228,12 @@ enum DeliveryError {
 
 async fn deliver_result(
     device: &SharedDevice,
-    order: &PackTransmission,
-    challenge: [u8; 32],
+    order: &Order,
+    result: &DeviceWriteResult,
 ) -> Result<(), DeliveryError> {
-    let result = write_result(&mut lock(device), order, challenge)?;
     let mut attempt = 1;
     let response: DeviceWriteResultResponse = loop {
-        match call(&order.result_address, &result, RESULT_TIME_MAX).await {
+        match call(&order.address, result, RESULT_TIME_MAX).await {
             Err(SoapCallError::NoAnswer(_)) if attempt < RESULT_ATTEMPTS_MAX => {
                 attempt += 1;
                 sleep(RESULT_RETRY).await;
@@ -197,25 +241,27 @@ async fn deliver_result(
             answered => break answered.map_err(DeliveryError::NotTaken)?,
         }
     };
-    if response.device_number != order.device_number {
+    if response.device_number != order.number {
         return Err(DeliveryError::OtherNumber(response.device_number));
     }
     lock(device).confirm(order.session)?.map_err(DeliveryError::NotConfirmed)
 }
 
-fn write_result(
-    device: &mut EmulatedDevice,
-    order: &PackTransmission,
-    challenge: [u8; 32],
-) -> Result<DeviceWriteResult, Silence> {
-    let hardware_uid: HardwareUid = device.hardware_uid();
-    let outcome = device.write_result(order.session, &challenge)?.map(|result| Proof {
+fn write_result(device: &mut EmulatedDevice, order: &Order) -> Result<DeviceWriteResult, Silence> {
+    let hardware_uid = device.hardware_uid();
+    let proved = device.write_result(order.session, &order.challenge)?;
+    let outcome = proved.map(|result| Proof {
         hardware_uid,
-        challenge: Bytes(challenge.to_vec()),
+        challenge: Bytes(order.challenge.to_vec()),
         pack_digest: Bytes(result.pack_digest.to_vec()),
-        signature: Bytes(result.signature.to_vec()),
+        signature: (!result.signature.is_empty()).then(|| Bytes(result.signature.to_vec())),
+        confirmation: result.confirmation.map(|confirmation| Confirmation {
+            apparatus_id: confirmation.apparatus_id,
+            station: Bytes(confirmation.station.to_vec()),
+            authority: Bytes(confirmation.authority.to_vec()),
+        }),
     });
-    Ok(DeviceWriteResult { session: order.session, device_number: order.device_number.clone(), outcome })
+    Ok(DeviceWriteResult { session: order.session, device_number: order.number.clone(), outcome })
 }
 
 fn malformed(detail: &str) -> Failure {

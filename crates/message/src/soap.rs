@@ -10,8 +10,8 @@
 //! since the element in the body says the same; where it is there, it must fit.
 //!
 //! Which elements a message is made of stands here in a file of the same name as its conversation's, and
-//! for others in `provisioning.wsdl`; calls have a service and a namespace of their own ([`call`]). To add a message: its type, its [`Message`] and its element there;
-//! an operation also its name in [`Operation`].
+//! for others in `provisioning.wsdl`; calls have a service and a namespace of their own ([`call`]). To add a
+//! message: its type, its [`Message`] and its element there; an operation also its name in [`Operation`].
 
 pub mod call;
 mod device;

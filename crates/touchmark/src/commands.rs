@@ -17,11 +17,13 @@ mod audit;
 mod authenticator;
 mod authority;
 mod bench;
+mod center;
 mod completions;
 mod demo;
 mod device;
 mod doctor;
 mod gateway;
+mod invoice;
 mod ledger;
 mod plan;
 mod role_arguments;
@@ -81,6 +83,11 @@ enum Command {
     /// The role that authenticates devices with symmetric credentials
     #[command(subcommand)]
     Authenticator(authenticator::Command),
+    /// The role that takes the calls of devices in the field
+    #[command(subcommand)]
+    Center(center::Command),
+    /// A period's billing lines, each explained by its calls
+    Invoice(invoice::Arguments),
     /// Measure, beside the limits of the same run
     #[command(subcommand)]
     Bench(bench::Command),
@@ -139,6 +146,8 @@ async fn dispatch(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Plan(command) => plan::run(command, edge).await,
         Command::Station(command) => station::run(command, edge).await,
         Command::Authenticator(command) => authenticator::run(command, edge).await,
+        Command::Center(command) => center::run(command, edge).await,
+        Command::Invoice(arguments) => invoice::run(&arguments, edge).await,
         Command::Bench(command) => bench::run(command, edge).await,
         Command::Doctor(arguments) => doctor::run(&arguments, edge).await,
         Command::Ledger(command) => ledger::run(command, edge).await,

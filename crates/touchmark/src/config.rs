@@ -110,6 +110,22 @@ pub struct AuthenticatorConfig {
     pub limits: LimitsConfig,
 }
 
+/// What a center is told.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CenterConfig {
+    /// The directory with all that the center keeps.
+    pub data: PathBuf,
+    /// The store: `sqlite:PATH`, or `postgres://...`. Empty: `store.sqlite` in the data directory.
+    pub store: String,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// How often the authority is asked for registrations, in seconds.
+    pub pull_seconds: u32,
+    /// What a peer is granted.
+    pub limits: LimitsConfig,
+}
+
 /// What a host grants a peer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -153,6 +169,13 @@ impl AuthenticatorConfig {
             },
             pull_every: Duration::from_secs(self.pull_seconds.into()),
         }
+    }
+}
+
+impl CenterConfig {
+    /// As the center takes them.
+    pub fn settings(&self) -> center::Settings {
+        center::Settings { pull_every: Duration::from_secs(self.pull_seconds.into()) }
     }
 }
 
@@ -262,6 +285,18 @@ impl Default for AuthenticatorConfig {
             token_seconds: 300,
             backoff_milliseconds: 200,
             backoff_milliseconds_max: 5_000,
+            pull_seconds: 10,
+            limits: LimitsConfig::default(),
+        }
+    }
+}
+
+impl Default for CenterConfig {
+    fn default() -> Self {
+        Self {
+            data: "touchmark-data/center".into(),
+            store: String::new(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7447)),
             pull_seconds: 10,
             limits: LimitsConfig::default(),
         }
@@ -386,6 +421,7 @@ mod tests {
         assert_example_is_default::<GatewayConfig>("gateway");
         assert_example_is_default::<StationConfig>("station");
         assert_example_is_default::<AuthenticatorConfig>("authenticator");
+        assert_example_is_default::<CenterConfig>("center");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! A new way to reach a device is a file of its own that ends in `EmulatedDevice`'s methods, and a
 //! [`Port`].
 
+mod calling;
 mod flash_file;
 mod line;
 mod port;
@@ -24,6 +25,7 @@ use identity::line::{
 use identity::{DeviceNumber, HardwareUid, ProductCode};
 use zeroize::Zeroizing;
 
+pub use calling::{Calling, CallingError};
 pub use flash_file::FlashFileError;
 pub use line::{open_serial, serve_serial, serve_stream, serve_tcp};
 pub use port::{Port, PortAddress, UnknownPort};

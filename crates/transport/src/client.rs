@@ -9,6 +9,7 @@ use cert::Refusal;
 use cert::tls::{Credential, HostTrust, TlsError, client_config};
 use identity::{Clock, Member};
 use message::problem::Problem;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{RequestBuilder, StatusCode, Url};
 use rustls::{CertificateError, OtherError};
 use serde::Serialize;
@@ -102,6 +103,16 @@ impl Client {
         Answer: DeserializeOwned,
     {
         self.call(self.http.post(self.at(path)).json(request)).await
+    }
+
+    /// Posts a document of this media type byte for byte, and reads the answer.
+    pub async fn post_document<Answer: DeserializeOwned>(
+        &self,
+        path: &str,
+        media_type: &'static str,
+        document: Vec<u8>,
+    ) -> Result<Answer, CallError> {
+        self.call(self.http.post(self.at(path)).header(CONTENT_TYPE, media_type).body(document)).await
     }
 
     /// Posts the fields of a form and reads the answer.

@@ -1,5 +1,7 @@
 //! `touchmark device ...`: emulated devices, and what is in their flash.
 
+mod call;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -25,6 +27,9 @@ pub enum Command {
     Export(ExportArguments),
     /// Show what a device holds
     Show(ShowArguments),
+    /// Call the center as a device in the field
+    #[command(subcommand)]
+    Call(call::CallCommand),
 }
 
 /// Arguments of `touchmark device emulate`.
@@ -69,6 +74,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Emulate(arguments) => emulate(arguments, edge).await,
         Command::Export(arguments) => export(&arguments, edge),
         Command::Show(arguments) => show(&arguments, edge),
+        Command::Call(command) => call::run(command, edge).await,
     }
 }
 

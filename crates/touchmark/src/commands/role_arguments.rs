@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, AuthenticatorConfig, AuthorityConfig, GatewayConfig, StationConfig, store_url};
+use crate::config::{self, AuthenticatorConfig, AuthorityConfig, CenterConfig, GatewayConfig, StationConfig, store_url};
 
 /// Where a role keeps its things; each stands above the configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -30,6 +30,20 @@ pub struct StationArguments {
     /// The directory with all that the station keeps
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+}
+
+/// As [`RoleArguments`], for a role without vault.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct CenterArguments {
+    /// The configuration; without it the defaults count
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory with all that the center keeps
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The store: sqlite:PATH or postgres://...
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
 }
 
 impl RoleArguments {
@@ -70,6 +84,17 @@ impl RoleArguments {
 fn set<T: Clone>(value: &mut T, stronger: Option<&T>) {
     if let Some(stronger) = stronger {
         value.clone_from(stronger);
+    }
+}
+
+impl CenterArguments {
+    /// The center's configuration; its `store` is a whole URL.
+    pub fn center(&self) -> anyhow::Result<CenterConfig> {
+        let mut config: CenterConfig = config::load("center", self.config.as_deref())?;
+        set(&mut config.data, self.data.as_ref());
+        set(&mut config.store, self.store.as_ref());
+        config.store = store_url(&config.store, &config.data);
+        Ok(config)
     }
 }
 

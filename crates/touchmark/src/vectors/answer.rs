@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::line_messages::{Answer, Hex, Message, Pack, Request};
+use super::store;
 
 /// The question is not one that the vectors ask.
 #[derive(Debug, thiserror::Error)]
@@ -41,15 +42,18 @@ pub fn answer(operation: &str, input: &Value) -> Result<Value, NotAsked> {
         "open-with-chip-key" => reply(input, open_with_chip_key),
         "pack-digest" => reply(input, pack_digest),
         "proof-message" => reply(input, proof_message),
+        "read-record" => reply(input, store::read_record),
         "seal" => reply(input, seal_under_key),
         "seal-to-chip" => reply(input, seal_to_chip),
         "station-confirmation" => reply(input, station_confirmation),
+        "store-pack" => reply(input, store::store_pack),
+        "write-record" => reply(input, store::write_record),
         _ => Err(NotAsked::Operation(operation.to_owned())),
     }
 }
 
 /// It must not be accepted.
-struct Refused;
+pub(super) struct Refused;
 
 fn reply<I: DeserializeOwned>(
     input: &Value,
@@ -59,7 +63,7 @@ fn reply<I: DeserializeOwned>(
     Ok(operation(input).unwrap_or_else(|Refused| json!({ "refused": true })))
 }
 
-fn object(name: &str, value: impl Serialize) -> Result<Value, Refused> {
+pub(super) fn object(name: &str, value: impl Serialize) -> Result<Value, Refused> {
     Ok(json!({ name: value }))
 }
 
@@ -78,13 +82,13 @@ impl Purpose {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Key {
+pub(super) struct Key {
     identifier: KeyIdentifier,
     key: Hex<[u8; 32]>,
 }
 
 impl Key {
-    fn pre_write_key(&self) -> PreWriteKey {
+    pub(super) fn pre_write_key(&self) -> PreWriteKey {
         PreWriteKey::new(self.identifier.clone(), &self.key.0)
     }
 }

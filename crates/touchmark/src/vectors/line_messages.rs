@@ -21,6 +21,7 @@ pub enum Message {
     Answer(Answer),
 }
 
+#[expect(clippy::enum_variant_names, reason = "these are the protocol's own names")]
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Request {

@@ -23,6 +23,7 @@ from pycose.messages import CoseMessage, Enc0Message
 from pyhpke import AEADId, CipherSuite, KDFId, KEMId
 from pyhpke.kem_key import KEMKey
 
+import device_store
 from line_frames import Refused, apparatus_bytes, decode_frame, demand, encode_frame
 
 HPKE_0, ENCAPSULATED_KEY = 35, -4
@@ -220,6 +221,10 @@ def check_proof(question):
     return {"holds": True}
 
 
+def store_pack(question):
+    return device_store.store_pack(question, open_sealed, open_with_chip_key, pack_digest)
+
+
 OPERATIONS = {
     "authenticate": authenticate,
     "authority-confirmation": authority_confirmation,
@@ -231,9 +236,12 @@ OPERATIONS = {
     "open-with-chip-key": open_with_chip_key,
     "pack-digest": pack_digest,
     "proof-message": proof_message,
+    "read-record": device_store.read_record,
     "seal": seal,
     "seal-to-chip": seal_to_chip,
     "station-confirmation": station_confirmation,
+    "store-pack": store_pack,
+    "write-record": device_store.write_record,
 }
 
 

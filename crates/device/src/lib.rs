@@ -12,6 +12,9 @@
 
 #![no_std]
 
+#[cfg(feature = "sim")]
+extern crate alloc;
+
 mod board;
 mod held;
 mod key;

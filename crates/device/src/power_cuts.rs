@@ -1,92 +1,18 @@
-//! What the store promises, tried at every moment: a power cut at each word that is programmed and
-//! each block that is erased, then a second cut at each one of the retry.
+//! What the store promises, tried at every moment, and stores with a fault, which the sweep must find.
+//! What a device promises is tried in `tests/device/power_cuts.rs`.
 //!
 //! The double sweep of a pack of real size belongs to the long checks (`TOUCHMARK_SWEEP=long`).
 
 extern crate std;
-use std::fmt::Debug;
-use std::string::String;
+use std::vec;
 use std::vec::Vec;
-use std::{format, vec};
 
-use identity::line::{CertificatePart, Key, Pack, Refusal, Transmission};
-
-use crate::sim::{FLASH_BYTES, NVRAM_BYTES, SimBoard, Tear};
+use crate::Board;
+use crate::sim::{Cuts, FLASH_BYTES, NVRAM_BYTES, SimBoard, sweep};
 use crate::slots::tests::{read_without_check_sum, write_commit_word_first, write_in_place};
 use crate::slots::{RecordKind, Slots, StoreError};
-use crate::{Board, HeldBuffer, WriteModule, nvram};
 
 type TestBoard = SimBoard<Vec<u8>>;
-
-/// Made by `openssl ecparam -name prime256v1 -genkey`.
-const SECRET_KEY: &[u8] = include_bytes!("../tests/secret_key.der");
-
-const TEARS: [Tear; 4] = [Tear::Clean, Tear::Noisy(1), Tear::Noisy(2), Tear::Noisy(3)];
-
-#[derive(Clone, Copy, PartialEq)]
-enum Cuts {
-    Single,
-    Double,
-}
-
-/// Runs `act` on `start` with every cut and returns how many runs that were.
-///
-/// After each cut `state` must be that of before or that of after, never go back from the second to
-/// the first, and a retry without a cut must end in the second.
-fn sweep<S: PartialEq + Debug>(
-    start: &TestBoard,
-    cuts: Cuts,
-    act: impl Fn(&mut TestBoard) -> bool,
-    state: impl Fn(&mut TestBoard) -> S,
-) -> Result<u32, String> {
-    let old = state(&mut start.clone());
-    let mut finished = start.clone();
-    assert!(act(&mut finished), "the act succeeds where the power holds");
-    let new = state(&mut finished);
-    let mut runs = 0;
-
-    // Cuts the power in one act, checks what the board then holds, and says whether that is the new
-    // state. None: the act was over before its cut.
-    let cut = |board: &mut TestBoard, at: u32, tear: Tear, was_new: bool| {
-        board.supply().cut_after(at, tear);
-        if act(board) {
-            return Ok(None);
-        }
-        board.supply().restore();
-        let seen = state(board);
-        let is_new = seen == new;
-        if is_new || (!was_new && seen == old) {
-            return Ok(Some(is_new));
-        }
-        Err(format!("{tear:?} cut after {at} changes left {seen:?}"))
-    };
-    let retry = |mut board: TestBoard| {
-        let is_done = act(&mut board);
-        if is_done && state(&mut board) == new {
-            Ok(())
-        } else {
-            Err(String::from("a retry did not mend it"))
-        }
-    };
-
-    for tear in TEARS {
-        for at in 0.. {
-            let mut board = start.clone();
-            let Some(is_new) = cut(&mut board, at, tear, false)? else { break };
-            retry(board.clone())?;
-            runs += 1;
-            for second in 0.. {
-                let mut board = board.clone();
-                if cuts == Cuts::Single || cut(&mut board, second, tear, is_new)?.is_none() {
-                    break;
-                }
-                retry(board)?;
-                runs += 1;
-            }
-        }
-    }
-    Ok(runs)
-}
 
 /// A board whose memory outside the certificate area is in use.
 fn board() -> TestBoard {
@@ -134,6 +60,21 @@ fn every_double_cut_leaves_a_record_old_or_new() {
 }
 
 #[test]
+fn every_double_cut_of_a_wipe_keeps_the_record() {
+    let [_, first, second] = starts();
+    let before = b"first";
+    let is_wiped = |board: &TestBoard| {
+        let area = board.flash_areas().certificate;
+        !board.flash_image()[..area.end as usize].windows(before.len()).any(|window| window == before)
+    };
+    let wipe = |board: &mut TestBoard| slots(board).wipe_older().is_ok();
+    assert_eq!(sweep(&first, Cuts::Double, wipe, record), Ok(0), "there is nothing to wipe");
+    assert!(!is_wiped(&second));
+    let runs = sweep(&second, Cuts::Double, |board| wipe(board) && is_wiped(board), record).unwrap();
+    assert!(runs > 0);
+}
+
+#[test]
 fn commit_word_and_check_sum_each_suffice_alone_and_the_sweep_finds_when_both_fail() {
     let well =
         |board: &mut TestBoard| slots(board).write(RecordKind::CertificatePack, &"what is written").is_ok();
@@ -159,90 +100,6 @@ fn the_sweep_finds_a_store_that_overwrites_its_record() {
     for start in [first, second] {
         assert!(sweep(&start, Cuts::Single, write, record).is_err());
     }
-}
-
-#[test]
-fn every_cut_leaves_a_device_its_old_pack_or_the_new_one() {
-    let certificates = [[0x11; 610], [0x22; 610], [0x33; 610], [0x44; 610]];
-    let pack = |client| Pack {
-        device_number: "3012-123456".parse().unwrap(),
-        certificate: Some(CertificatePart {
-            root: &certificates[0],
-            issuing: &certificates[1],
-            client,
-            key: Key::Plain(SECRET_KEY),
-        }),
-        symmetric: None,
-    };
-    let write = |client| {
-        move |board: &mut TestBoard| {
-            with_module(board, |module| {
-                let session = module.identify()?.session;
-                module.receive(&Transmission { session, pack: pack(client) })
-            })
-        }
-    };
-    let state = |board: &mut TestBoard| {
-        let rest = board.flash_image()[board.flash_areas().certificate.end as usize..].to_vec();
-        let mut buffer = HeldBuffer::new();
-        let mut module = WriteModule::new(board.clone());
-        let client = module.held(&mut buffer).map(|held| held.map(|held| held.client_certificate.to_vec()));
-        (client, rest)
-    };
-    let mut holding = board();
-    assert!(write(&certificates[2])(&mut holding));
-    for start in [board(), holding] {
-        let runs = sweep(&start, Cuts::Single, write(&certificates[3]), state).unwrap();
-        assert!(runs > 4 * 500, "only {runs} runs");
-    }
-}
-
-#[test]
-fn every_double_cut_of_a_confirmation_keeps_the_nvram_whole() {
-    let mut start = board();
-    let before = nvram::Nvram {
-        initial_operational_value: b"operational",
-        counter_information: &[7; 40],
-        ..Default::default()
-    };
-    nvram::write(&mut start, &before).unwrap();
-    assert!(with_module(&mut start, |module| {
-        let certificate = CertificatePart {
-            root: b"root",
-            issuing: b"issuing",
-            client: b"client",
-            key: Key::Plain(SECRET_KEY),
-        };
-        let device_number = "3012-123456".parse().unwrap();
-        let pack = Pack { device_number, certificate: Some(certificate), symmetric: None };
-        let session = module.identify()?.session;
-        module.receive(&Transmission { session, pack })
-    }));
-    let confirm = |board: &mut TestBoard| {
-        with_module(board, |module| {
-            let session = module.identify()?.session;
-            module.confirm(session)
-        })
-    };
-    let state = |board: &mut TestBoard| {
-        let mut buffer = nvram::NvramBuffer::new();
-        let nvram = nvram::read(board, &mut buffer).unwrap();
-        assert!(nvram.initial_operational_value == b"operational");
-        assert!(nvram.counter_information == [7; 40]);
-        nvram.device_number
-    };
-    sweep(&start, Cuts::Double, confirm, state).unwrap();
-}
-
-/// Starts the board's write module, as after power-on, and says whether `act` succeeded.
-fn with_module(
-    board: &mut TestBoard,
-    act: impl FnOnce(&mut WriteModule<TestBoard>) -> Result<(), Refusal>,
-) -> bool {
-    let mut module = WriteModule::new(board.clone());
-    let outcome = act(&mut module);
-    *board = module.board().clone();
-    outcome.is_ok()
 }
 
 fn is_long() -> bool {

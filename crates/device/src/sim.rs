@@ -2,9 +2,10 @@
 //!
 //! The memories behave like the real thing: programming only clears bits of an erased word, erasing
 //! takes whole blocks, and a word or block that was being changed when the power failed may hold
-//! anything between old and new ([`Tear`]).
+//! anything between old and new ([`Tear`]). [`sweep`] tries an act with a cut at every moment.
 
-extern crate alloc;
+mod sweep;
+
 use alloc::sync::Arc;
 use core::ops::Range;
 
@@ -17,6 +18,8 @@ use seal::{ChipKey, PreWriteKey};
 use sha2::{Digest, Sha256};
 
 use crate::{Board, FlashAreas};
+
+pub use sweep::{Cuts, sweep};
 
 /// The bytes that are programmed at once.
 pub const WORD_BYTES: usize = 4;

@@ -348,25 +348,23 @@ impl<B: Board> WriteModule<B> {
     }
 }
 
-/// Whether the key that the device would have with this pack is what the pack needs.
+/// Whether the key that the device would have with this pack, empty for none, is what the pack needs.
 fn require_key<B: Board>(pack: &Pack<'_>, secret_key: &[u8]) -> Result<(), Refusal> {
     match &pack.certificate {
-        Some(CertificatePart { key: Key::Own, .. }) | None if secret_key.is_empty() => {
-            if pack.symmetric.is_some() && pack.certificate.is_none() {
-                Ok(())
-            } else {
-                Err(Refusal::NoKeyMade)
-            }
+        Some(CertificatePart { key: Key::Plain(_) | Key::Sealed(_), .. }) => {
+            if key::is_usable::<B>(secret_key) { Ok(()) } else { Err(Refusal::UnusableKey) }
         }
-        Some(part) if part.key == Key::Own => {
-            if key::is_certified::<B>(secret_key, part.client)? {
+        Some(CertificatePart { key: Key::Own, .. }) if secret_key.is_empty() => Err(Refusal::NoKeyMade),
+        Some(CertificatePart { key: Key::Own, client, .. }) => {
+            if key::is_certified::<B>(secret_key, client)? {
                 Ok(())
             } else {
                 Err(Refusal::ForeignCertificate)
             }
         }
-        Some(_) if !key::is_usable::<B>(secret_key) => Err(Refusal::UnusableKey),
-        Some(_) | None => Ok(()),
+        // A number alone is for a device that has a key and is owed the certificate.
+        None if pack.symmetric.is_none() && secret_key.is_empty() => Err(Refusal::NoKeyMade),
+        None => Ok(()),
     }
 }
 

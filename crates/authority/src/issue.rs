@@ -105,8 +105,8 @@ impl Authority {
             .store
             .write(move |transaction| {
                 Box::pin(async move {
-                    order.count(transaction, &factory).await?;
                     give_up(transaction, now, &own, &order.interrupted).await?;
+                    order.count(transaction, &factory).await?;
                     let actor = Actor::member(&Member::gateway(factory.clone()));
                     let cause = Cause { time: now, actor: actor.as_str(), action: "credential.intend" };
                     credential::intend(transaction, cause, &factory, &intents).await.map_err(|error| {

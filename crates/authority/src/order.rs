@@ -67,7 +67,8 @@ impl Order {
     }
 
     /// Counts the new numbers as issued, where the quotas still cover them. Other orders may have been
-    /// fulfilled since this one was checked; that none of them had these numbers, the store sees to.
+    /// fulfilled since this one was checked; that none of them had these numbers, the store sees to. The
+    /// interrupted ones must have been given up before.
     ///
     /// # Errors
     /// The refusal, where the factory may not make so many any more.
@@ -76,10 +77,12 @@ impl Order {
         transaction: &mut Transaction,
         factory: &MemberName,
     ) -> Result<(), AuthorityError> {
-        products(transaction, factory, &self.new, &self.interrupted).await?;
         for (product, count) in by_product(&self.new) {
             let more = i64::try_from(count).unwrap_or(i64::MAX);
-            allotment::count_issued(transaction, factory, product, more).await?;
+            if !allotment::count_issued(transaction, factory, product, more).await? {
+                let detail = format!("{factory} may not be issued {count} more of {product} any more");
+                return Err(AuthorityError::refused(ProblemCode::OverQuota, detail));
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The CA of devices, in bulk (IEEE 802.1AR).
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -30,6 +31,8 @@ pub struct DeviceProfile {
 pub struct IssuingCa {
     signer: Signer,
     templates: RwLock<HashMap<TemplateKey, Arc<Template>>>,
+    /// How many certificates were prepared; it orders the serials of one second.
+    prepared: AtomicU32,
 }
 
 /// Whatever changes the length or the constant part of a device certificate.
@@ -91,7 +94,7 @@ impl IssuingCa {
     /// Where they do not belong together.
     pub fn open(certificate: Vec<u8>, key: SigningKey) -> Result<Self, IssueError> {
         let signer = Signer::open(certificate, key)?;
-        Ok(Self { signer, templates: RwLock::default() })
+        Ok(Self { signer, templates: RwLock::default(), prepared: AtomicU32::new(0) })
     }
 
     /// The CA's certificate, DER.
@@ -111,7 +114,9 @@ impl IssuingCa {
         random: &dyn Random,
     ) -> Result<PreparedDevice, IssueError> {
         let key = SigningKey::generate(Curve::P256)?;
-        let serial = CertificateSerial::random(random);
+        let not_before = validity.not_before().to_unix_duration().as_secs();
+        let serial =
+            CertificateSerial::in_order(not_before, self.prepared.fetch_add(1, Ordering::Relaxed), random);
         let template = self.template(profile, number, serial, validity)?;
         let to_be_signed = template.fill(&Fields {
             serial: serial.as_bytes(),

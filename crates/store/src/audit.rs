@@ -141,8 +141,8 @@ pub async fn append(
     body: &impl Serialize,
 ) -> Result<(), StoreError> {
     let body = serde_json::to_string(body).map_err(|_| StoreError::Corrupt { what: "audit.body" })?;
-    let last = match transaction.audit_head.clone() {
-        Some(head) => head,
+    let last = match transaction.audit.last() {
+        Some(entry) => Head { sequence: entry.sequence, hash: entry.hash.clone() },
         None => head(transaction).await?,
     };
     let mut entry = Entry {
@@ -155,19 +155,7 @@ pub async fn append(
         hash: Vec::new(),
     };
     entry.hash = hash(&entry);
-    execute!(
-        transaction,
-        "INSERT INTO audit (sequence, time, actor, action, body, previous, hash) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        entry.sequence,
-        entry.time,
-        &entry.actor,
-        &entry.action,
-        &entry.body,
-        &entry.previous,
-        &entry.hash,
-    )?;
-    transaction.audit_head = Some(Head { sequence: entry.sequence, hash: entry.hash });
+    transaction.audit.push(entry);
     Ok(())
 }
 
@@ -234,15 +222,32 @@ pub fn verify_export(file: impl BufRead, noted: Option<&Head>) -> Result<Head, A
     }
 }
 
-/// Notes the end of the log, once for all units of work of one commit.
-pub(crate) async fn store_head(transaction: &mut Transaction) -> Result<(), StoreError> {
-    let Some(head) = transaction.audit_head.take() else { return Ok(()) };
+/// Stores what all units of work of one commit have appended, and the new end of the log.
+pub(crate) async fn store_appended(transaction: &mut Transaction) -> Result<(), StoreError> {
+    let entries = std::mem::take(&mut transaction.audit);
+    let Some(last) = entries.last() else { return Ok(()) };
+    let (sequence, hash) = (last.sequence, last.hash.clone());
+    execute_all!(
+        transaction,
+        "INSERT INTO audit (sequence, time, actor, action, body, previous, hash) ",
+        entries,
+        |entry| (
+            entry.sequence,
+            entry.time,
+            entry.actor.as_str(),
+            entry.action.as_str(),
+            entry.body.as_str(),
+            entry.previous.clone(),
+            entry.hash.clone(),
+        ),
+        ""
+    )?;
     execute!(
         transaction,
         "INSERT INTO audit_head (id, sequence, hash) VALUES (1, $1, $2) \
          ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash",
-        head.sequence,
-        head.hash.clone(),
+        sequence,
+        hash,
     )?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, SqlitePool};
 
-use crate::audit::Head;
+use crate::audit::Entry;
 use crate::writer::Writer;
 use crate::{Schema, StoreError, audit};
 
@@ -19,8 +19,9 @@ use crate::{Schema, StoreError, audit};
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How long to wait for a connection from the pool, or to a PostgreSQL server.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
-/// Connections of one store: readers and the one writer.
-const CONNECTIONS_MAX: u32 = 8;
+/// Connections of one store for reading. The writer has one of its own, whose pages stay in memory: SQLite
+/// forgets the pages of a connection once another one has written.
+const READERS_MAX: u32 = 7;
 /// How much of a SQLite file a connection keeps in memory.
 const CACHE_KIB: u32 = 16 * 1_024;
 /// How many pages SQLite's log holds before they are written back to the file: 16 MiB.
@@ -31,7 +32,10 @@ const WRITER_LOCK: i64 = 0x746f_7563_686d;
 /// One role's database. Clones share it.
 #[derive(Clone)]
 pub struct Store {
-    pool: Pool,
+    /// Connections for snapshots.
+    readers: Pool,
+    /// The writer's one connection.
+    writing: Pool,
     writer: Writer,
     location: String,
 }
@@ -44,8 +48,10 @@ pub struct Snapshot {
 /// A unit of work under way: all that a [`Snapshot`] can, and changes.
 pub struct Transaction {
     snapshot: Snapshot,
-    /// Where the audit log ends, once this group of units of work has asked; see [`audit`].
-    pub(crate) audit_head: Option<Head>,
+    /// What this group of units of work has appended to the audit log; stored at the commit.
+    pub(crate) audit: Vec<Entry>,
+    /// How many of these there were at the savepoint.
+    audit_at_savepoint: usize,
 }
 
 impl Store {
@@ -56,18 +62,22 @@ impl Store {
     /// A URL of another kind, a database that cannot be reached or is locked, another schema.
     pub async fn open(url: &str, schema: Schema) -> Result<Self, StoreError> {
         let location = without_password(url);
-        let pool = match url.split_once(':') {
+        let (readers, writing) = match url.split_once(':') {
             Some(("sqlite", path)) if !path.trim_start_matches('/').is_empty() => {
-                Pool::Sqlite(open_sqlite(Path::new(path), &location).await?)
+                let path = Path::new(path);
+                make_private_file(path).map_err(|error| StoreError::unreachable(&location, error))?;
+                let writing = open_sqlite(path, 1).await?;
+                schema.migrator().run(&writing).await?;
+                (Pool::Sqlite(open_sqlite(path, READERS_MAX).await?), Pool::Sqlite(writing))
             }
-            Some(("postgres" | "postgresql", _)) => Pool::Postgres(open_postgres(url, &location).await?),
+            Some(("postgres" | "postgresql", _)) => {
+                let writing = open_postgres(url, &location, 1).await?;
+                schema.migrator().run(&writing).await?;
+                (Pool::Postgres(open_postgres(url, &location, READERS_MAX).await?), Pool::Postgres(writing))
+            }
             _ => return Err(StoreError::UnknownUrl { url: location }),
         };
-        match &pool {
-            Pool::Sqlite(pool) => schema.migrator().run(pool).await?,
-            Pool::Postgres(pool) => schema.migrator().run(pool).await?,
-        }
-        Ok(Self { writer: Writer::start(pool.clone()), pool, location })
+        Ok(Self { writer: Writer::start(writing.clone()), readers, writing, location })
     }
 
     /// Runs one unit of work and answers once it is durable; where the work returns an error nothing
@@ -92,7 +102,7 @@ impl Store {
     /// # Errors
     /// The database cannot be reached.
     pub async fn read(&self) -> Result<Snapshot, StoreError> {
-        let connection = match &self.pool {
+        let connection = match &self.readers {
             Pool::Sqlite(pool) => Connection::Sqlite(pool.begin().await?),
             Pool::Postgres(pool) => Connection::Postgres(
                 pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
@@ -108,10 +118,8 @@ impl Store {
 
     /// Waits for running work and closes the database. Later calls on any clone fail.
     pub async fn close(&self) {
-        match &self.pool {
-            Pool::Sqlite(pool) => pool.close().await,
-            Pool::Postgres(pool) => pool.close().await,
-        }
+        self.writing.close().await;
+        self.readers.close().await;
     }
 }
 
@@ -141,7 +149,8 @@ impl Transaction {
             Pool::Sqlite(pool) => Connection::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
             Pool::Postgres(pool) => Connection::Postgres(pool.begin().await?),
         };
-        let mut transaction = Self { snapshot: Snapshot { connection }, audit_head: None };
+        let snapshot = Snapshot { connection };
+        let mut transaction = Self { snapshot, audit: Vec::new(), audit_at_savepoint: 0 };
         if let Connection::Postgres(connection) = transaction.connection() {
             sqlx::query("SELECT pg_advisory_xact_lock($1)")
                 .bind(WRITER_LOCK)
@@ -151,8 +160,27 @@ impl Transaction {
         Ok(transaction)
     }
 
+    /// Sets the savepoint that a unit of work is undone to where it fails.
+    pub(crate) async fn set_savepoint(&mut self) -> Result<(), StoreError> {
+        execute!(self, "SAVEPOINT unit_of_work")?;
+        Ok(())
+    }
+
+    /// Keeps what was done since the savepoint, and moves it here.
+    pub(crate) async fn renew_savepoint(&mut self) -> Result<(), StoreError> {
+        self.audit_at_savepoint = self.audit.len();
+        execute_raw!(self, "RELEASE SAVEPOINT unit_of_work; SAVEPOINT unit_of_work")
+    }
+
+    /// Undoes what was done since the savepoint, which stays where it is.
+    pub(crate) async fn undo_to_savepoint(&mut self) -> Result<(), StoreError> {
+        self.audit.truncate(self.audit_at_savepoint);
+        execute!(self, "ROLLBACK TO SAVEPOINT unit_of_work")?;
+        Ok(())
+    }
+
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        audit::store_head(&mut self).await?;
+        audit::store_appended(&mut self).await?;
         match self.snapshot.connection {
             Connection::Sqlite(transaction) => transaction.commit().await?,
             Connection::Postgres(transaction) => transaction.commit().await?,
@@ -168,14 +196,22 @@ pub(crate) enum Pool {
     Postgres(PgPool),
 }
 
+impl Pool {
+    async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
 /// The open transaction of either database.
 pub(crate) enum Connection {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
-async fn open_sqlite(path: &Path, location: &str) -> Result<SqlitePool, StoreError> {
-    make_private_file(path).map_err(|error| StoreError::unreachable(location, error))?;
+async fn open_sqlite(path: &Path, connections: u32) -> Result<SqlitePool, StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(LOCK_WAIT)
@@ -190,16 +226,16 @@ async fn open_sqlite(path: &Path, location: &str) -> Result<SqlitePool, StoreErr
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
         // What a savepoint may have to undo is otherwise written to a file first.
         .pragma("temp_store", "MEMORY");
-    let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(CONNECT_WAIT);
+    let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_WAIT);
     Ok(pool.connect_with(options).await?)
 }
 
-async fn open_postgres(url: &str, location: &str) -> Result<PgPool, StoreError> {
+async fn open_postgres(url: &str, location: &str, connections: u32) -> Result<PgPool, StoreError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| StoreError::UnknownUrl { url: location.to_owned() })?
         .application_name("touchmark")
         .options([("synchronous_commit", "on")]);
-    let pool = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(CONNECT_WAIT);
+    let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(CONNECT_WAIT);
     pool.connect_with(options).await.map_err(|error| StoreError::unreachable(location, error))
 }
 
@@ -317,7 +353,7 @@ mod tests {
         let database = TestDatabase::sqlite();
         let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
         let other = Store::open(&database.url, Schema::Gateway).await.unwrap();
-        let holding = Transaction::begin(&other.pool).await.unwrap();
+        let holding = Transaction::begin(&other.writing).await.unwrap();
         assert!(matches!(note(&store, "too early").await, Err(StoreError::Locked)));
         drop(holding);
         note(&store, "later").await.unwrap();

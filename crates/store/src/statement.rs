@@ -8,7 +8,7 @@ use std::str::FromStr;
 use crate::StoreError;
 
 /// How many rows one statement of `execute_all!` carries.
-pub(crate) const ROWS_PER_STATEMENT: usize = 100;
+pub(crate) const ROWS_PER_STATEMENT: usize = 1_000;
 
 /// Whether a statement for so many rows comes often enough to be worth keeping prepared.
 pub(crate) fn recurs(rows: usize) -> bool {
@@ -30,6 +30,15 @@ macro_rules! execute {
     ($transaction:expr, $sql:expr $(, $value:expr)* $(,)?) => {
         on_connection!($transaction, connection => {
             sqlx::query($sql)$(.bind($value))*.execute(&mut **connection).await.map(|done| done.rows_affected())
+        })
+    };
+}
+
+/// `execute_raw!(transaction, "ONE; TWO")`: several statements without values, in one exchange with the database.
+macro_rules! execute_raw {
+    ($transaction:expr, $sql:literal) => {
+        on_connection!($transaction, connection => {
+            sqlx::raw_sql($sql).execute(&mut **connection).await.map(|_| ())
         })
     };
 }

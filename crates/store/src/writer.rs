@@ -1,10 +1,11 @@
 //! The one writer of a store: it gathers the units of work that wait and commits them together.
 //!
 //! A commit costs an fsync, and an fsync costs more than many units of work. While one group is
-//! being committed the next one gathers, so the group size follows the load by itself. Each unit
-//! runs in a savepoint of its own, and is answered after the group's commit.
+//! being committed the next one gathers, so the group size follows the load by itself. A unit that
+//! fails is undone to the savepoint before it; all are answered after the group's commit.
 
 use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -15,6 +16,9 @@ use crate::database::{Pool, Transaction};
 
 /// Units of work in one commit, so that none waits long for the others of its group.
 const GROUP_MAX: usize = 256;
+/// How long a group takes in units of work: long beside a commit, and so short that whoever is answered goes on
+/// while the next group is being stored.
+const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
 /// Units of work that may wait; further callers wait for a place.
 const WAITING_MAX: usize = 4_096;
 
@@ -102,15 +106,21 @@ async fn commit_group(pool: &Pool, first: Box<dyn Unit>, units: &mut mpsc::Recei
         Ok(transaction) => transaction,
         Err(error) => return first.answer(Err(error)),
     };
+    let started = Instant::now();
     let mut group = Vec::new();
     let mut next = Some(first);
-    let mut outcome = Ok(());
+    let mut outcome = transaction.set_savepoint().await;
     while let Some(mut unit) = next.take() {
-        outcome = run_in_savepoint(&mut transaction, unit.as_mut()).await;
+        let is_good = outcome.is_ok() && unit.run(&mut transaction).await;
         group.push(unit);
-        if outcome.is_ok() && group.len() < GROUP_MAX {
+        if outcome.is_ok() && group.len() < GROUP_MAX && started.elapsed() < GROUP_TIME_MAX {
             next = units.try_recv().ok();
         }
+        outcome = match outcome {
+            Ok(()) if !is_good => transaction.undo_to_savepoint().await,
+            Ok(()) if next.is_some() => transaction.renew_savepoint().await,
+            settled => settled,
+        };
     }
     if outcome.is_ok() {
         outcome = transaction.commit().await;
@@ -118,18 +128,6 @@ async fn commit_group(pool: &Pool, first: Box<dyn Unit>, units: &mut mpsc::Recei
     for unit in group {
         unit.answer(outcome.clone());
     }
-}
-
-/// An error here means that the whole group is lost, not only this unit.
-async fn run_in_savepoint(transaction: &mut Transaction, unit: &mut dyn Unit) -> Result<(), StoreError> {
-    let audit_head = transaction.audit_head.clone();
-    execute!(transaction, "SAVEPOINT unit_of_work")?;
-    if !unit.run(transaction).await {
-        execute!(transaction, "ROLLBACK TO SAVEPOINT unit_of_work")?;
-        transaction.audit_head = audit_head;
-    }
-    execute!(transaction, "RELEASE SAVEPOINT unit_of_work")?;
-    Ok(())
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

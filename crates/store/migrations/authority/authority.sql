@@ -44,16 +44,18 @@ CREATE TABLE serial_range (
 -- The issue log: every certificate that was ever meant to be signed.
 CREATE TABLE credential (
     certificate_serial bytea NOT NULL PRIMARY KEY,
-    number text NOT NULL,
+    -- None once its intent was abandoned: a number may then be tried again, and never otherwise.
+    number text UNIQUE,
     product text NOT NULL,
     factory text NOT NULL,
     state text NOT NULL,
-    public_key_sha256 bytea NOT NULL UNIQUE,
+    public_key_sha256 bytea NOT NULL,
     intended bigint NOT NULL
 );
 
--- A number may be tried again after its intent was abandoned, and never otherwise.
-CREATE UNIQUE INDEX credential_number ON credential (number) WHERE state <> 'abandoned';
+-- No key twice. Every new key lands on another page of this index, so it holds no more of each than tells
+-- any two apart.
+CREATE UNIQUE INDEX credential_public_key ON credential (substr(public_key_sha256, 1, 12));
 CREATE INDEX credential_intended ON credential (number) WHERE state = 'intended';
 
 -- The signed certificate, and its key until the gateway has filed the pack.

@@ -91,7 +91,8 @@ pub async fn set_quota(
     Ok(())
 }
 
-/// Counts so many more credentials as issued, fewer where it is negative.
+/// Counts so many more credentials as issued, where the quota covers them; whether it does. Fewer, where
+/// the number is negative, it always covers.
 ///
 /// # Errors
 /// The store fails.
@@ -100,15 +101,16 @@ pub async fn count_issued(
     factory: &MemberName,
     product: &ProductCode,
     more: i64,
-) -> Result<(), StoreError> {
-    execute!(
+) -> Result<bool, StoreError> {
+    let counted = execute!(
         transaction,
-        "UPDATE allotment SET issued = issued + $3 WHERE factory = $1 AND product = $2",
+        "UPDATE allotment SET issued = issued + $3 \
+         WHERE factory = $1 AND product = $2 AND ($3 < 0 OR issued + $3 <= quota)",
         factory.as_str(),
         product.as_str(),
         more,
     )?;
-    Ok(())
+    Ok(counted == 1)
 }
 
 /// Counts so many more symmetric credentials as issued.

@@ -84,12 +84,19 @@ pub async fn apply(
         "UPDATE credential SET state = new.column3 FROM (",
         steps,
         |step| (step.number.to_string(), step.from.as_str(), step.to.as_str()),
-        ") AS new WHERE credential.number = new.column1 AND credential.state = new.column2 \
-         AND credential.state <> 'abandoned'"
+        ") AS new WHERE credential.number = new.column1 AND credential.state = new.column2"
     )?;
     if changed != steps.len() as u64 {
         return Err(ApplyError::Changed);
     }
+    let abandoned: Vec<_> = steps.iter().filter(|step| step.to == CredentialState::Abandoned).collect();
+    execute_all!(
+        transaction,
+        "UPDATE credential SET number = NULL WHERE number IN (",
+        abandoned,
+        |step| (step.number.to_string()),
+        ")"
+    )?;
     let body = AuditBody { credentials: &steps, detail };
     audit::append(transaction, cause.time, cause.actor, cause.action, &body).await?;
     let reached: Vec<_> = steps.iter().map(|step| (step.number, step.to)).collect();
@@ -178,7 +185,7 @@ pub async fn find_all(
     let rows: Vec<Row> = fetch_all_of!(
         snapshot,
         "SELECT number, factory, state, certificate_serial, public_key_sha256 FROM credential \
-         WHERE state <> 'abandoned' AND number IN (",
+         WHERE number IN (",
         numbers,
         |number| number.to_string(),
         ")"

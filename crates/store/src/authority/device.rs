@@ -62,7 +62,7 @@ pub async fn in_use_on(snapshot: &mut Snapshot, chips: &[HardwareUid]) -> Result
         snapshot,
         "SELECT device.number, hardware_uid, station, verified FROM device \
          JOIN credential ON credential.number = device.number \
-         WHERE credential.state = 'verified' AND credential.state <> 'abandoned' AND hardware_uid IN (",
+         WHERE credential.state = 'verified' AND hardware_uid IN (",
         chips,
         |chip| chip.to_string(),
         ")"

@@ -15,7 +15,9 @@ mod port;
 mod soap;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use auth::{PassPhrase, SymmetricCredential};
 use device::sim::{FLASH_BYTES, NVRAM_BYTES, SimBoard, Tear};
 use device::slots::StoreError;
 use device::{Board, HeldBuffer, WriteModule, nvram};
@@ -23,6 +25,7 @@ use identity::line::{
     ANSWER_FRAME_BYTES_MAX, Identity, Refusal, Session, SigningRequest, Transmission, WriteResult,
 };
 use identity::{DeviceNumber, HardwareUid, ProductCode};
+use seal::{ChipKey, PreWriteKey};
 use zeroize::Zeroizing;
 
 pub use calling::{Calling, CallingError};
@@ -71,6 +74,16 @@ impl EmulatedDevice {
         let erased = |length| Zeroizing::new(vec![0xff; length]);
         let board = SimBoard::new(product, hardware_uid, seed, erased(FLASH_BYTES), erased(NVRAM_BYTES));
         Self { module: WriteModule::new(board), file: None }
+    }
+
+    /// The device with firmware that was built with this key.
+    pub fn with_pre_write_key(self, key: PreWriteKey) -> Self {
+        self.on_board(|board| board.with_pre_write_key(Arc::new(key)))
+    }
+
+    /// The device with a chip that has this key.
+    pub fn with_chip_key(self, key: ChipKey) -> Self {
+        self.on_board(|board| board.with_chip_key(Arc::new(key)))
     }
 
     /// A blank device that keeps its memory in a new file at `path`, readable by its owner only.
@@ -195,6 +208,17 @@ impl EmulatedDevice {
         }))
     }
 
+    /// The symmetric credential in the device's flash, opened as the device opens it to authenticate.
+    ///
+    /// # Errors
+    /// The device has none, or cannot read or open it.
+    pub fn symmetric_credential(&mut self) -> Result<SymmetricCredential, Refusal> {
+        self.module.with_pass_phrase(|apparatus_id, pass_phrase| SymmetricCredential {
+            apparatus_id,
+            pass_phrase: PassPhrase::new(pass_phrase.expose()),
+        })
+    }
+
     /// The number that the device has in its NVRAM, once its pack is confirmed.
     ///
     /// # Errors
@@ -220,6 +244,11 @@ impl EmulatedDevice {
         let mut board = self.module.board().clone();
         board.supply().restore();
         self.module = WriteModule::new(board);
+    }
+
+    fn on_board(mut self, change: impl FnOnce(SimBoard<Memory>) -> SimBoard<Memory>) -> Self {
+        let board = change(self.module.board().clone());
+        Self { module: WriteModule::new(board), ..self }
     }
 
     /// Lets the module act, keeps what it wrote, and hands its answer out if the power held.

@@ -1,12 +1,15 @@
 //! A whole plant in one process: authority, gateway and stations over real loopback TLS, with a link
 //! between authority and gateway that can be cut.
 //!
-//! The demo plays a [`day`] on it; whole-plant tests start it too.
+//! The demo plays a [`day`] on it, after which its [`apparatuses`] authenticate; whole-plant tests
+//! start it too.
 
+pub mod apparatuses;
 pub mod day;
 pub mod figures;
 mod recorder;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,11 +20,12 @@ use authority::{Authority, Ceremony, NewRange};
 use cert::Trust;
 use cert::tls::{Credential, HostTrust};
 use gateway::{Desk, Gateway, Settings};
-use identity::profile::CredentialProfile;
+use identity::profile::{CredentialProfile, Sealing};
 use identity::{Clock, Member, MemberName, ProductCode, Random, Serial};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use message::join::JoinToken;
+use seal::PreWriteKey;
 use station::Station;
 use store::audit::Actor;
 use store::authority::product::Product;
@@ -58,6 +62,8 @@ pub struct Blueprint {
 pub struct ProductBlueprint {
     /// The product.
     pub code: ProductCode,
+    /// Which credentials its devices take.
+    pub profile: CredentialProfile,
     /// The first serial.
     pub first: Serial,
     /// The last serial.
@@ -80,8 +86,20 @@ pub struct Plant {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     actor: Actor,
-    stop: watch::Sender<bool>,
-    services: JoinSet<()>,
+    firmware_keys: Arc<FirmwareKeys>,
+    services: Services,
+}
+
+/// The keys that products' firmware is built with.
+#[derive(Default)]
+pub struct FirmwareKeys(HashMap<ProductCode, PreWriteKey>);
+
+impl FirmwareKeys {
+    /// The key of a product whose packs are sealed under one.
+    pub fn of(&self, product: &ProductCode) -> Option<PreWriteKey> {
+        let key = self.0.get(product)?;
+        Some(PreWriteKey::new(key.identifier().clone(), key.expose()))
+    }
 }
 
 impl Plant {
@@ -92,15 +110,14 @@ impl Plant {
         random: Arc<dyn Random>,
     ) -> anyhow::Result<Self> {
         let actor = Actor::person("plant");
-        let (stop, services) = (watch::Sender::new(false), JoinSet::new());
-        let mut services = Services { stop, tasks: services };
+        let mut services = Services { stop: watch::Sender::new(false), tasks: JoinSet::new() };
 
         let authority_store = open_store(&blueprint.directory.join("authority"), Schema::Authority).await?;
-        let (authority, credential) =
+        let FoundedAuthority { authority, credential, firmware_keys } =
             set_up_authority(blueprint, &authority_store, &clock, &random, &actor).await?;
         let trust = authority.trust().clone();
         let tls = HostTls::new(trust.clone(), &credential, Arc::clone(&clock))?;
-        let authority_address = services.serve(tls, Arc::clone(&authority).router()).await?;
+        let authority_address = services.serve(tls, Arc::clone(&authority).router(), Limits::default()).await?;
         let link = Link::start(authority_address).await?;
 
         let root = trust.root_fingerprint();
@@ -116,7 +133,7 @@ impl Plant {
         let gateway =
             set_up_gateway(blueprint, &gateway_store, &joined, upstream, &clock, &random, &actor).await?;
         let tls = HostTls::new(joined.trust()?, &joined.credential()?, Arc::clone(&clock))?;
-        let gateway_address = services.serve(tls, Arc::clone(&gateway).router()).await?;
+        let gateway_address = services.serve(tls, Arc::clone(&gateway).router(), Limits::default()).await?;
         Ok(Self {
             link,
             authority,
@@ -129,16 +146,16 @@ impl Plant {
             clock,
             random,
             actor,
-            stop: services.stop,
-            services: services.tasks,
+            firmware_keys: Arc::new(firmware_keys),
+            services,
         })
     }
 
     /// Fills up the gateway's stock, and from then on reports upstream by itself. How many packs came.
     pub async fn fill_stock(&mut self) -> anyhow::Result<u64> {
         let stocked = self.gateway.replenish().await?.stocked;
-        let (gateway, mut stop) = (Arc::clone(&self.gateway), self.stop.subscribe());
-        self.services.spawn(async move {
+        let (gateway, mut stop) = (Arc::clone(&self.gateway), self.services.stop.subscribe());
+        self.services.tasks.spawn(async move {
             tokio::select! {
                 () = gateway.run() => {}
                 _ = stop.wait_for(|stop| *stop) => {}
@@ -170,6 +187,11 @@ impl Plant {
         Ok(Client::new(trust, Some(credential), authority, &url, Arc::clone(&self.clock))?)
     }
 
+    /// The keys that the firmware builds were handed.
+    pub fn firmware_keys(&self) -> Arc<FirmwareKeys> {
+        Arc::clone(&self.firmware_keys)
+    }
+
     /// The gateway.
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
@@ -182,8 +204,8 @@ impl Plant {
 
     /// Ends every service and closes the stores.
     pub async fn stop(mut self) {
-        self.stop.send_replace(true);
-        while self.services.join_next().await.is_some() {}
+        self.services.stop.send_replace(true);
+        while self.services.tasks.join_next().await.is_some() {}
         self.gateway_store.close().await;
         self.authority_store.close().await;
     }
@@ -201,7 +223,12 @@ struct Services {
 
 impl Services {
     /// Serves on a free loopback port: its address.
-    async fn serve(&mut self, tls: HostTls, router: axum::Router) -> anyhow::Result<SocketAddr> {
+    async fn serve(
+        &mut self,
+        tls: HostTls,
+        router: axum::Router,
+        limits: Limits,
+    ) -> anyhow::Result<SocketAddr> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no loopback port is free")?;
         let address = listener.local_addr()?;
         let mut stop = self.stop.subscribe();
@@ -209,10 +236,17 @@ impl Services {
             let stopped = async move {
                 let _ = stop.wait_for(|stop| *stop).await;
             };
-            serve(listener, Arc::new(tls), router, Limits::default(), stopped).await;
+            serve(listener, Arc::new(tls), router, limits, stopped).await;
         });
         Ok(address)
     }
+}
+
+/// An authority that can serve, and what was handed to the firmware builds.
+struct FoundedAuthority {
+    authority: Arc<Authority>,
+    credential: Credential,
+    firmware_keys: FirmwareKeys,
 }
 
 async fn set_up_authority(
@@ -221,7 +255,7 @@ async fn set_up_authority(
     clock: &Arc<dyn Clock>,
     random: &Arc<dyn Random>,
     actor: &Actor,
-) -> anyhow::Result<(Arc<Authority>, Credential)> {
+) -> anyhow::Result<FoundedAuthority> {
     let names = authority::Names { authority: authority_name()?, organization: None };
     let ceremony = Ceremony::prepare(&names, &**clock, &**random)?;
     let (membership, key) = (ceremony.membership(), Zeroizing::new(ceremony.member_key().expose().to_vec()));
@@ -231,21 +265,28 @@ async fn set_up_authority(
     let member = Member::authority(names.authority);
     let desk = authority::Desk::new(store.clone(), member, Arc::clone(clock), Arc::clone(random));
     desk.add_factory(&blueprint.factory, actor).await?;
-    for ProductBlueprint { code, first, last, quota } in &blueprint.products {
+    let mut firmware_keys = FirmwareKeys::default();
+    for ProductBlueprint { code, profile, first, last, quota } in &blueprint.products {
         let product = Product {
             code: code.clone(),
-            profile: CredentialProfile::PLAIN_CERTIFICATE,
+            profile: *profile,
             organization: None,
             validity_days: None,
             check_digit: identity::scan::CheckDigit::None,
         };
         desk.set_product(product, actor).await?;
+        if profile.sealing() == Sealing::PreWriteKey {
+            let made = desk.make_pre_write_key(code, passphrase.clone(), actor).await?;
+            let key = desk.export_pre_write_key(&made.identifier, passphrase.clone(), actor).await?;
+            let key = PreWriteKey::new(key.identifier, key.key.expose().try_into()?);
+            firmware_keys.0.insert(code.clone(), key);
+        }
         let range = NewRange { first: *first, last: *last };
         desk.allot(&blueprint.factory, code, Some(*quota), Some(range), actor).await?;
     }
     let authority = Authority::open(desk, passphrase).await?;
     let credential = Credential::member(authority.trust(), membership.member_certificate.0, key);
-    Ok((authority, credential))
+    Ok(FoundedAuthority { authority, credential, firmware_keys })
 }
 
 async fn set_up_gateway(

@@ -7,7 +7,8 @@ use std::time::Instant;
 use anyhow::Context;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use identity::CredentialState;
+use identity::profile::CredentialKind;
+use identity::{CredentialState, DeviceNumber};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -20,7 +21,7 @@ use crate::plant::Plant;
 use crate::plant::day::{Refused, call_home, play};
 use crate::plant::figures::Figures;
 
-/// How many devices ask the authority at the end whom it takes them for.
+/// How many devices ask the authority at the end whom it takes them for, and how many authenticate.
 const CALLS: usize = 10;
 
 /// Play a production day with emulated devices, all roles in one process
@@ -55,9 +56,22 @@ struct Report {
     refused: Refused,
     /// Devices that asked the authority at the end, and were known as themselves.
     calls: u64,
+    /// Symmetric credentials.
+    apparatuses: Apparatuses,
     conserved: bool,
     seconds: f64,
     data: PathBuf,
+}
+
+/// What became of symmetric credentials.
+#[derive(Serialize)]
+struct Apparatuses {
+    /// Bound to a device that proved its own at station and authority.
+    bound: u64,
+    /// Devices that authenticated at the end.
+    authenticated: u64,
+    /// Clones that tried to.
+    clones_refused: u64,
 }
 
 /// Runs the demo.
@@ -84,7 +98,9 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<()> {
     let day = play(&plant, &orders, &devices, arguments.seed, |_| progress.advance(1)).await;
     drop(progress);
     let day = day.context("the day was not finished")?;
+    edge.output.note("Some devices call home by their certificate, some by their pass phrase.");
     let calls = call_home(&plant, &day.written, &devices, CALLS, arguments.seed).await?;
+    let apparatuses = authenticate(&mut plant, &day.written, &devices, arguments.seed).await?;
 
     let (authority, gateway) = plant.stores();
     let now = edge.clock.epoch_seconds();
@@ -103,6 +119,7 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<()> {
         voided: counts.of(CredentialState::Voided),
         refused: day.refused,
         calls,
+        apparatuses,
         conserved: verdict.conserved,
         seconds: began.elapsed().as_secs_f64(),
         data,
@@ -111,7 +128,29 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<()> {
     is_as_it_should_be(&report, &verdict, day.faults_of_each_kind)
 }
 
-/// How many credentials there are: at the authority in all, at the factory in each state.
+/// Lets devices with a symmetric credential authenticate, and a clone of one try to.
+async fn authenticate(
+    plant: &mut Plant,
+    written: &[DeviceNumber],
+    devices: &Path,
+    seed: u64,
+) -> anyhow::Result<Apparatuses> {
+    let states = authority::apparatus::counts(&mut plant.stores().0.read().await?).await?;
+    let bound = states.into_iter().filter(|(.., state, _)| *state == CredentialState::Verified);
+    let bound = bound.map(|(.., count)| count).sum();
+    let keys = plant.firmware_keys();
+    let holders: Vec<DeviceNumber> =
+        written.iter().filter(|number| keys.of(number.product()).is_some()).cloned().collect();
+    let gate = plant.authenticator().await?;
+    let admitted = plant.admit(&gate, &holders, devices, CALLS, seed).await?;
+    if let Some(apparatus_id) = admitted.first() {
+        plant.refuse_clone(&gate, *apparatus_id).await?;
+    }
+    let clones_refused = u64::from(!admitted.is_empty());
+    Ok(Apparatuses { bound, authenticated: admitted.len() as u64, clones_refused })
+}
+
+/// How many certificates there are: at the authority in all, at the factory in each state.
 struct Counts {
     issued: u64,
     states: Vec<(CredentialState, u64)>,
@@ -123,7 +162,11 @@ impl Counts {
         let states = gateway::credential::counts(&mut at_gateway.read().await?).await?;
         Ok(Self {
             issued: issued.into_iter().map(|(.., count)| count).sum(),
-            states: states.into_iter().map(|(_, state, count)| (state, count)).collect(),
+            states: states
+                .into_iter()
+                .filter(|count| count.kind == CredentialKind::Certificate)
+                .map(|count| (count.state, count.number))
+                .collect(),
         })
     }
 
@@ -177,6 +220,9 @@ fn for_people(report: &Report, verdict: &Verdict) -> String {
         ("", second_device, "second devices with a used plate"),
         ("", replayed, "recorded packs played to another device"),
         ("calls", report.calls, "devices known to the authority by what is in their flash"),
+        ("bound", report.apparatuses.bound, "apparatus IDs that became one device's, its pass phrase proved"),
+        ("admitted", report.apparatuses.authenticated, "devices that authenticated by pass phrase"),
+        ("", report.apparatuses.clones_refused, "clone that did not get in"),
     ] {
         table.add_row([what.to_owned(), count.to_string(), remark.to_owned()]);
     }

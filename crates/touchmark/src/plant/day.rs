@@ -14,6 +14,7 @@ use message::standing::DeviceStanding;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, IteratorRandom, SliceRandom};
 use rand::{Rng, RngExt, SeedableRng};
+use seal::PreWriteKey;
 use serde::Serialize;
 use station::{DeviceAddress, Station};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::Plant;
+use super::{FirmwareKeys, Plant};
 use super::recorder::Recorder;
 use crate::emulator::{EmulatedDevice, serve_http, serve_tcp};
 
@@ -132,7 +133,12 @@ pub async fn play(
     let mut stations = JoinSet::new();
     for (name, port, queue) in [("line-1", Port::Frames, frames), ("line-2", Port::Soap, soap)] {
         let name: MemberName = name.parse()?;
-        let line = Line { station: plant.station(&name).await?, port, devices: devices.to_owned() };
+        let line = Line {
+            station: plant.station(&name).await?,
+            port,
+            firmware_keys: plant.firmware_keys(),
+            devices: devices.to_owned(),
+        };
         let tell = tell.clone();
         stations.spawn(async move { line.work(queue, tell).await });
     }
@@ -289,6 +295,7 @@ async fn settle(plant: &Plant) -> anyhow::Result<()> {
 struct Line {
     station: Station,
     port: Port,
+    firmware_keys: Arc<FirmwareKeys>,
     devices: PathBuf,
 }
 
@@ -301,7 +308,7 @@ impl Line {
     }
 
     async fn job(&self, job: &Job, tell: &mpsc::UnboundedSender<Done>) -> anyhow::Result<()> {
-        let on_port = OnPort::put(job, self.port).await?;
+        let on_port = OnPort::put(job, self.port, self.firmware_keys.of(&job.product)).await?;
         // Nobody listens any more only where the day was given up.
         let tell = |done| drop(tell.send(done));
         match job.kind {
@@ -309,7 +316,8 @@ impl Line {
             Kind::Recorded => {
                 let recorder = Recorder::start(on_port.socket).await?;
                 self.write(&job.plate, &DeviceAddress::Tcp(recorder.address.to_string())).await?;
-                let blank = OnPort::put(&Job { seed: !job.seed, ..job.clone() }, self.port).await?;
+                let blank = Job { seed: !job.seed, ..job.clone() };
+                let blank = OnPort::put(&blank, self.port, self.firmware_keys.of(&job.product)).await?;
                 play_back(&recorder.finish().await?, &blank).await?;
                 tell(Done::ReplayRefused);
             }
@@ -392,8 +400,11 @@ struct OnPort {
 }
 
 impl OnPort {
-    async fn put(job: &Job, port: Port) -> anyhow::Result<Self> {
-        let device = EmulatedDevice::new(job.product.clone(), job.hardware_uid.clone(), job.seed);
+    async fn put(job: &Job, port: Port, pre_write_key: Option<PreWriteKey>) -> anyhow::Result<Self> {
+        let mut device = EmulatedDevice::new(job.product.clone(), job.hardware_uid.clone(), job.seed);
+        if let Some(key) = pre_write_key {
+            device = device.with_pre_write_key(key);
+        }
         let device = Arc::new(Mutex::new(device));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let socket = listener.local_addr()?;

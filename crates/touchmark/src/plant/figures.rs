@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use gateway::plan::{File, PlanFile, parse};
+use identity::profile::{CredentialProfile, Sealing, SymmetricForm};
 use identity::{ProductCode, Serial};
 use jiff::civil::Date;
 use store::gateway::plan::Product;
@@ -21,6 +22,10 @@ const YEAR: i16 = 2003;
 const FIRST_SERIALS: [(&str, &str); 2] = [("3012", "123456"), ("A123", "654321")];
 const FIRST_SERIAL: &str = "100001";
 const LAST_SERIAL: &str = "999999";
+
+/// The product whose devices take a certificate and a symmetric credential, both sealed; the others
+/// take a plain certificate.
+const SEALED_PRODUCT: &str = "A123";
 
 /// The plan of the figures, and what is to be made of it.
 pub struct Figures {
@@ -59,6 +64,7 @@ impl Figures {
             .map(|order| {
                 let planned = self.plan.rows.iter().filter(|row| row.product == order.product);
                 Ok(ProductBlueprint {
+                    profile: profile(&order.product)?,
                     first: order.first,
                     last: LAST_SERIAL.parse()?,
                     quota: planned.flat_map(|row| &row.units).sum(),
@@ -116,6 +122,14 @@ fn parse_example(text: &str) -> anyhow::Result<File> {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("an example is wrong: {}", faults.join("; "))
     })
+}
+
+fn profile(product: &ProductCode) -> anyhow::Result<CredentialProfile> {
+    let plain = CredentialProfile::PLAIN_CERTIFICATE;
+    if product.as_str() != SEALED_PRODUCT {
+        return Ok(plain);
+    }
+    Ok(CredentialProfile::new(plain.certificate(), Some(SymmetricForm::Opened), Sealing::PreWriteKey)?)
 }
 
 fn first_serial(product: &ProductCode) -> anyhow::Result<Serial> {

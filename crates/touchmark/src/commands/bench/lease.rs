@@ -7,16 +7,19 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use cert::Trust;
 use gateway::{Actor, Answer, Desk, Gateway, Settings, Upstream, UpstreamError};
+use identity::profile::CredentialProfile;
 use identity::{Clock, DeviceNumber, HardwareUid, MemberName, Random, Serial};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use message::allotment::{Allotment, CheckDigitName, ProductAllotment, SerialRange};
+use message::allotment::{Allotment, CheckDigitName, Credentials, ProductAllotment, SerialRange};
 use message::bytes::{Bytes, SecretBytes};
 use message::issue::{
-    CertificatePack, CertificateTransmission, CertificateTransmissionRequest, NumberedPack,
+    ApparatusPackRequest, ApparatusPacks, CertificateTransmission, CertificateTransmissionRequest,
+    DevicePackRequest, NumberedPack,
 };
 use message::join::{MemberRequest, Membership};
 use message::lease::{AttemptId, LeaseRequest};
+use message::pack::{CertificatePack, CredentialPack, PackKey};
 use message::problem::{Problem, ProblemCode};
 use message::report::{RecordAnswer, Report, ReportAnswer};
 use pki::{DeviceProfile, IssuingCa, NO_EXPIRY, NameText, Root, Validity};
@@ -78,6 +81,9 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<Vec<Figur
                 product: number.product().clone(),
                 device_number: number,
                 hardware_uid: HardwareUid::new(&attempt)?,
+                key_identifier: None,
+                chip_key: None,
+                signing_request: None,
             };
             gateway.lease(&station, &request).await?;
             Ok(())
@@ -192,7 +198,7 @@ impl Issuer {
             root_certificate: Bytes(self.root.clone()),
             issuing_certificate: Bytes(self.ca.certificate().to_vec()),
             client_certificate: Bytes(credential.certificate),
-            secret_key: SecretBytes::new(credential.secret_key.to_vec()),
+            key: PackKey::Plain(SecretBytes::new(credential.secret_key.to_vec())),
         })
     }
 
@@ -208,6 +214,8 @@ impl Issuer {
         let product = ProductAllotment {
             product: PRODUCT.parse()?,
             check_digit: CheckDigitName::None,
+            credentials: Credentials(CredentialProfile::PLAIN_CERTIFICATE),
+            key_identifier: None,
             quota: self.quota,
             issued: 0,
             serial_ranges: vec![range],
@@ -228,6 +236,14 @@ impl Upstream for Issuer {
         Box::pin(async { self.packs(&request.device_numbers).map_err(no_answer) })
     }
 
+    fn issue_apparatuses<'a>(&'a self, _: &'a ApparatusPackRequest) -> Answer<'a, ApparatusPacks> {
+        Box::pin(async { Err(not_made("a bench's devices have no pass phrase")) })
+    }
+
+    fn issue_for_device<'a>(&'a self, _: &'a DevicePackRequest) -> Answer<'a, CredentialPack> {
+        Box::pin(async { Err(not_made("a bench's packs are all in stock")) })
+    }
+
     fn report<'a>(&'a self, report: &'a Report) -> Answer<'a, ReportAnswer> {
         let taken = |sequence| RecordAnswer { sequence, state: None, problem: None };
         let records = report.records.iter().map(|record| taken(record.sequence)).collect();
@@ -235,9 +251,12 @@ impl Upstream for Issuer {
     }
 
     fn member<'a>(&'a self, _: &'a MemberRequest) -> Answer<'a, Membership> {
-        let problem = Problem::new(ProblemCode::NotAllowed, "nobody joins a bench");
-        Box::pin(async { Err(UpstreamError::Refused(problem)) })
+        Box::pin(async { Err(not_made("nobody joins a bench")) })
     }
+}
+
+fn not_made(why: &str) -> UpstreamError {
+    UpstreamError::Refused(Problem::new(ProblemCode::NotAllowed, why))
 }
 
 fn no_answer(error: anyhow::Error) -> UpstreamError {

@@ -50,6 +50,13 @@ pub async fn on_both<F: Future<Output = ()>>(mut body: impl FnMut(TestDatabase) 
     body(TestDatabase::postgres()).await;
 }
 
+/// A hand in the database, which our own code would never lend: tests of what is found afterwards.
+pub async fn tamper(store: &crate::Store, sql: &'static str) {
+    let done: Result<u64, crate::StoreError> =
+        store.write(move |transaction| Box::pin(async move { execute!(transaction, sql) })).await;
+    assert_eq!(done.expect("the statement runs"), 1, "{sql}");
+}
+
 /// A running PostgreSQL server. It ends when its keeper's standard input closes, so also when the
 /// test process is killed.
 struct Server {

@@ -1,0 +1,9 @@
+//! A center as its devices and its people see it, on both databases.
+
+#![cfg(test)]
+
+mod billing;
+mod identity;
+mod plant;
+mod requests;
+mod soap;

@@ -8,6 +8,7 @@ use identity::{Member, MemberName, Role};
 use message::bytes::SecretBytes;
 use message::join::{JoinRequest, JoinToken, MemberRequest, Membership};
 use message::problem::ProblemCode;
+use message::shut_out::ShutOut;
 use pki::SigningRequest;
 use serde::Serialize;
 use store::audit::{self, Actor};
@@ -104,6 +105,27 @@ impl Desk {
     /// Its certificate is unknown or revoked.
     pub async fn admit(&self, gateway: &transport::Gateway) -> Result<(), AuthorityError> {
         self.admit_member(&gateway.certificate_serial).await
+    }
+
+    /// The services that are shut out, and their certificates that would be good still.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn shut_out(&self) -> Result<ShutOut, AuthorityError> {
+        let mut snapshot = self.store.read().await?;
+        let now = self.now();
+        let (mut services, mut certificate_serials) = (Vec::new(), Vec::new());
+        for revoked in member::revoked(&mut snapshot, Role::Service).await? {
+            if member::current(&mut snapshot, &revoked.member).await?.is_none() {
+                services.push(revoked.member.name().clone());
+            }
+            let certificate = Certificate::parse(&revoked.certificate);
+            if certificate.is_ok_and(|certificate| certificate.not_after() >= now) {
+                certificate_serials.push(revoked.serial);
+            }
+        }
+        services.dedup();
+        Ok(ShutOut { services, certificate_serials })
     }
 
     /// Lets a member in that shows the certificate it last joined with and is not revoked.

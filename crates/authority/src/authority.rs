@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use cert::{Refusal, Trust};
-use identity::Transition;
+use identity::{DeviceNumber, Transition};
 use message::bytes::Bytes;
 use message::join::Membership;
 use pki::{Curve, IssueError, IssuingCa, KeyError, PlantCa, SigningKey};
 use store::audit::{Actor, Cause};
 use store::authority::allotment;
 use store::authority::ca::{self, Ca, CaName};
-use store::authority::credential::{self, Change, Credential};
+use store::authority::change::Change;
+use store::authority::credential::{self, Credential};
 use store::{Secret, Snapshot, StoreError, Transaction, Vault, VaultError};
 
 use crate::desk::Desk;
@@ -130,10 +131,10 @@ pub(crate) async fn give_up(
         return Ok(());
     }
     let cause = Cause { time: now, actor: actor.as_str(), action: "credential.abandon" };
-    let changes: Vec<Change> = intents
+    let changes: Vec<Change<DeviceNumber>> = intents
         .iter()
         .map(|intent| Change {
-            number: intent.number.clone(),
+            id: intent.number.clone(),
             from: intent.state,
             transitions: vec![Transition::Abandon],
         })

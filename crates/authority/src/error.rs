@@ -2,8 +2,7 @@
 
 use message::problem::{Problem, ProblemCode};
 use pki::IssueError;
-use store::authority::change;
-use store::authority::credential::ApplyError;
+use store::authority::change::ApplyError;
 use store::{StoreError, VaultError};
 
 /// Why a request of a peer or a person was not done. Nothing of it was stored.
@@ -51,18 +50,6 @@ impl AuthorityError {
 impl From<StoreError> for AuthorityError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
-    }
-}
-
-impl From<change::ApplyError> for AuthorityError {
-    fn from(error: change::ApplyError) -> Self {
-        match error {
-            change::ApplyError::Illegal { .. } => Self::refused(ProblemCode::IllegalState, error.to_string()),
-            change::ApplyError::Changed => {
-                Self::refused(ProblemCode::Busy, "another process works on these credentials; try again")
-            }
-            change::ApplyError::Store(error) => Self::Store(error),
-        }
     }
 }
 

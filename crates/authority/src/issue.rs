@@ -12,14 +12,15 @@ use std::thread::available_parallelism;
 
 use cert::Fingerprint;
 use identity::{CredentialState, DeviceNumber, Member, MemberName, ProductCode, Transition, line};
-use message::bytes::{Bytes, SecretBytes};
+use message::bytes::Bytes;
 use message::issue::{CertificateTransmission, CertificateTransmissionRequest, NumberedPack};
 use message::pack::{CertificatePack, PackKey};
 use pki::{DeviceCredential, DeviceProfile, NO_EXPIRY, PreparedDevice, Validity};
 use serde::Serialize;
 use store::StoreError;
 use store::audit::{Actor, Cause};
-use store::authority::credential::{self, ApplyError, Change, Intent};
+use store::authority::change::{ApplyError, Change};
+use store::authority::credential::{self, Intent};
 use store::authority::pack::{self, Pack};
 use store::authority::product::Product;
 use tokio::task::spawn_blocking;
@@ -27,6 +28,7 @@ use tokio::task::spawn_blocking;
 use crate::authority::{Authority, give_up};
 use crate::error::AuthorityError;
 use crate::order::{Order, check_shape};
+use crate::sealing::Seal;
 
 impl Authority {
     /// Packs for the numbers of one factory, in the order asked.
@@ -49,7 +51,10 @@ impl Authority {
         numbers: &[DeviceNumber],
     ) -> Result<CertificateTransmission, AuthorityError> {
         let _held = self.in_flight.hold(numbers).await;
-        let order = Order::check(&mut self.desk.store.read().await?, factory, numbers).await?;
+        let mut snapshot = self.desk.store.read().await?;
+        let order = Order::check(&mut snapshot, factory, numbers).await?;
+        let seals = self.seals(&mut snapshot, &order.products).await?;
+        drop(snapshot);
         let mut packs = HashMap::with_capacity(numbers.len());
         if order.new.len() < numbers.len() {
             packs.extend(self.issued_before(numbers, &order.new).await?);
@@ -57,7 +62,7 @@ impl Authority {
         if !order.new.is_empty() {
             let prepared = self.prepare(&order).await?;
             self.store_intents(factory, order, &prepared).await?;
-            let signed = self.sign(prepared).await?;
+            let signed = self.sign(prepared, seals).await?;
             packs.extend(self.store_packs(signed).await?);
         }
         let in_order = numbers.iter().map(|number| {
@@ -120,31 +125,26 @@ impl Authority {
             .await
     }
 
-    /// Signs, and seals the keys for the store.
-    async fn sign(self: &Arc<Self>, prepared: Vec<PreparedDevice>) -> Result<Vec<Signed>, AuthorityError> {
-        let authority = Arc::clone(self);
+    /// Signs, and seals the keys for their devices or for the store.
+    async fn sign(
+        self: &Arc<Self>,
+        prepared: Vec<PreparedDevice>,
+        seals: HashMap<ProductCode, Seal>,
+    ) -> Result<Vec<Signed>, AuthorityError> {
+        let (authority, seals) = (Arc::clone(self), Arc::new(seals));
         on_all_cores(prepared, move |device| {
-            let credential = authority.issuing.issue(device)?;
-            let sealed_key =
-                authority.vault.seal(&device_key_context(&credential.number), &credential.secret_key)?;
-            let digest = line::pack_digest(&line::Pack {
-                device_number: credential.number.clone(),
-                certificate: Some(line::CertificatePart {
-                    root: authority.trust.root().der(),
-                    issuing: authority.issuing.certificate(),
-                    client: &credential.certificate,
-                    key: line::Key::Plain(&credential.secret_key),
-                }),
-                symmetric: None,
-            });
+            let DeviceCredential { number, certificate, secret_key } = authority.issuing.issue(device)?;
+            let seal = seals.get(number.product());
+            let (stored_key, key) = authority.wrap_key(seal, &number, &secret_key)?;
+            let certificate_sha256 = Fingerprint::of(&certificate).to_string();
+            let pack = authority.pack(certificate, key);
             let stored = Pack {
-                number: credential.number.clone(),
-                certificate: credential.certificate.clone(),
-                digest: digest.to_vec(),
-                sealed_key: Some(sealed_key),
+                certificate: pack.client_certificate.0.clone(),
+                digest: digest(&number, &pack).to_vec(),
+                key: stored_key,
+                number,
             };
-            let certificate_sha256 = Fingerprint::of(&credential.certificate).to_string();
-            Ok(Signed { credential, certificate_sha256, stored })
+            Ok(Signed { pack, certificate_sha256, stored })
         })
         .await
     }
@@ -158,10 +158,8 @@ impl Authority {
         let mut packs = Vec::with_capacity(signed.len());
         let mut answers = Vec::with_capacity(signed.len());
         let mut certificates = Vec::with_capacity(signed.len());
-        for Signed { credential, certificate_sha256, stored } in signed {
-            let DeviceCredential { number, certificate, mut secret_key } = credential;
-            let secret_key = SecretBytes::new(std::mem::take(&mut *secret_key));
-            answers.push((number, self.pack(certificate, secret_key)));
+        for Signed { pack, certificate_sha256, stored } in signed {
+            answers.push((stored.number.clone(), pack));
             certificates.push(certificate_sha256);
             packs.push(stored);
         }
@@ -170,10 +168,10 @@ impl Authority {
             .write(move |transaction| {
                 Box::pin(async move {
                     let cause = Cause { time: now, actor: actor.as_str(), action: "credential.issue" };
-                    let changes: Vec<Change> = packs
+                    let changes: Vec<Change<DeviceNumber>> = packs
                         .iter()
                         .map(|pack| Change {
-                            number: pack.number.clone(),
+                            id: pack.number.clone(),
                             from: CredentialState::Intended,
                             transitions: vec![Transition::Issue],
                         })
@@ -199,26 +197,24 @@ impl Authority {
         stored
             .into_iter()
             .map(|pack| {
-                let sealed = pack.sealed_key.ok_or(StoreError::Corrupt { what: "pack.sealed_key" })?;
-                let key = self.vault.open(&device_key_context(&pack.number), &sealed)?;
-                let key = SecretBytes::new(key.expose().to_vec());
+                let key = self.stored_key(&pack)?;
                 Ok((pack.number, self.pack(pack.certificate, key)))
             })
             .collect()
     }
 
-    fn pack(&self, certificate: Vec<u8>, secret_key: SecretBytes) -> CertificatePack {
+    pub(crate) fn pack(&self, certificate: Vec<u8>, key: PackKey) -> CertificatePack {
         CertificatePack {
             root_certificate: Bytes(self.trust.root().der().to_vec()),
             issuing_certificate: Bytes(self.issuing.certificate().to_vec()),
             client_certificate: Bytes(certificate),
-            key: PackKey::Plain(secret_key),
+            key,
         }
     }
 }
 
 struct Signed {
-    credential: DeviceCredential,
+    pack: CertificatePack,
     certificate_sha256: String,
     stored: Pack,
 }
@@ -229,7 +225,7 @@ struct Certificates {
     certificates: Vec<String>,
 }
 
-fn profile(product: &Product, now: i64) -> Result<(DeviceProfile, Validity), AuthorityError> {
+pub(crate) fn profile(product: &Product, now: i64) -> Result<(DeviceProfile, Validity), AuthorityError> {
     let corrupt = |what| StoreError::Corrupt { what };
     let organization = product.organization.as_deref().map(str::parse).transpose();
     let organization = organization.map_err(|_| corrupt("product.organization"))?;
@@ -241,9 +237,13 @@ fn profile(product: &Product, now: i64) -> Result<(DeviceProfile, Validity), Aut
     Ok((DeviceProfile { organization }, validity))
 }
 
-/// What the vault is told that a device's sealed key is.
-fn device_key_context(number: &DeviceNumber) -> Vec<u8> {
-    format!("key of device {number}").into_bytes()
+/// What the device must find when it reads the pack back, where it is given nothing else.
+pub(crate) fn digest(number: &DeviceNumber, pack: &CertificatePack) -> [u8; 32] {
+    line::pack_digest(&line::Pack {
+        device_number: number.clone(),
+        certificate: Some(pack.on_the_line()),
+        symmetric: None,
+    })
 }
 
 /// Does the work for each item, shared out over all cores; the results in order.

@@ -14,6 +14,7 @@
 //! | `apparatus_order` | symmetric credentials, in batches |
 //! | `sealing` | what only a device can open, and the keys for it |
 //! | `report` | what became of packs at the factories, with each device's proof |
+//! | `registration` | what authenticators are told of devices |
 //! | `admission` | members: invite, join, admit, revoke |
 //! | `standing` | whom a device is taken for |
 //! | `device_feed` | what centers are told of devices |
@@ -34,6 +35,7 @@ mod issue;
 mod making;
 mod order;
 mod pre_write_key;
+mod registration;
 mod report;
 mod routes;
 mod sealing;

@@ -8,6 +8,7 @@ use identity::{KeyIdentifier, ProductCode};
 use message::problem::ProblemCode;
 use serde::Serialize;
 use store::audit::{self, Actor};
+use store::authority::apparatus;
 use store::authority::pre_write_key::{self, PreWriteKey, Stage};
 use store::authority::product;
 use store::{Secret, StoreError, Transaction, Vault};
@@ -120,7 +121,8 @@ impl Desk {
     /// Retires a key that was replaced, and erases it.
     ///
     /// # Errors
-    /// No such key, it is the product's current one or retired already, or the store fails.
+    /// No such key, it is the product's current one or retired already, devices keep their pass phrases
+    /// under it, or the store fails.
     pub async fn retire_pre_write_key(
         &self,
         identifier: &KeyIdentifier,
@@ -131,6 +133,13 @@ impl Desk {
             .write(move |transaction| {
                 Box::pin(async move {
                     let (found, _) = known(transaction, &identifier).await?;
+                    if apparatus::is_kept_under(transaction, &identifier).await? {
+                        let detail = format!(
+                            "devices keep their pass phrases under {identifier}: an authenticator that is yet \
+                             to come could not open them"
+                        );
+                        return Err(AuthorityError::refused(ProblemCode::Conflict, detail));
+                    }
                     if !pre_write_key::retire(transaction, now, &identifier).await? {
                         let detail = match found.stage() {
                             Stage::Retired => format!("{identifier} is retired already"),

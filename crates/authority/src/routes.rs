@@ -16,11 +16,13 @@ use message::issue::{
 };
 use message::join::{JoinRequest, MemberRequest, Membership};
 use message::problem::{Problem, ProblemCode};
+use message::registration::{RegistrationQuery, Registrations};
 use message::report::{Report, ReportAnswer};
+use message::shut_out::ShutOut;
 use message::soap::Operation;
 use message::standing::DeviceStanding;
 use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
-use transport::{Center, Device, Gateway, Json, Refused};
+use transport::{Authenticator, Center, Device, Gateway, Json, Refused};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -42,6 +44,8 @@ impl Authority {
             .routes(routes!(members))
             .routes(routes!(identity))
             .routes(routes!(device_registrations))
+            .routes(routes!(registrations))
+            .routes(routes!(shut_out))
             .routes(routes!(soap))
             .split_for_parts();
         let description = Json(description);
@@ -126,7 +130,7 @@ async fn reports(
     Json(report): Json<Report>,
 ) -> Result<Json<ReportAnswer>, Refused> {
     authority.desk().admit(&gateway).await.map_err(refused)?;
-    Ok(Json(authority.desk().report(&gateway.name, report).await.map_err(refused)?))
+    Ok(Json(authority.report(&gateway.name, report).await.map_err(refused)?))
 }
 
 /// Makes a newcomer with a join token a gateway, an authenticator, a service or a center.
@@ -194,6 +198,40 @@ async fn device_registrations(
         query.map_err(|rejection| Refused::new(ProblemCode::MalformedRequest, rejection.body_text()))?;
     authority.desk().admit_member(&center.certificate_serial).await.map_err(refused)?;
     Ok(Json(authority.desk().device_registrations(query.after).await.map_err(refused)?))
+}
+
+/// Which symmetric credentials devices hold, and which are revoked, as authenticators follow it.
+#[utoipa::path(
+    get, path = "/v1/registrations", params(RegistrationQuery),
+    responses(
+        (status = 200, description = "The records that come next.", body = Registrations),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn registrations(
+    State(authority): Shared,
+    authenticator: Authenticator,
+    query: Result<Query<RegistrationQuery>, QueryRejection>,
+) -> Result<Json<Registrations>, Refused> {
+    let Query(query) =
+        query.map_err(|rejection| Refused::new(ProblemCode::MalformedRequest, rejection.body_text()))?;
+    authority.desk().admit_member(&authenticator.certificate_serial).await.map_err(refused)?;
+    Ok(Json(authority.registrations(query.after).await.map_err(refused)?))
+}
+
+/// Which services are shut out, as authenticators ask it.
+#[utoipa::path(
+    get, path = "/v1/shut-out",
+    responses(
+        (status = 200, description = "All that are shut out now.", body = ShutOut),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn shut_out(State(authority): Shared, authenticator: Authenticator) -> Result<Json<ShutOut>, Refused> {
+    authority.desk().admit_member(&authenticator.certificate_serial).await.map_err(refused)?;
+    Ok(Json(authority.desk().shut_out().await.map_err(refused)?))
 }
 
 /// Packs as SOAP 1.1; `GET /soap?wsdl` describes it.

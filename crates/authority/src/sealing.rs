@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use identity::{CredentialId, HardwareUid, KeyIdentifier, ProductCode};
-use message::bytes::Bytes;
-use message::pack::Sealed;
+use identity::profile::Sealing;
+use identity::{CredentialId, DeviceNumber, HardwareUid, KeyIdentifier, ProductCode};
+use message::bytes::{Bytes, SecretBytes};
+use message::pack::{PackKey, Sealed};
 use message::problem::ProblemCode;
 use seal::{Binding, PreWriteKey, SEALED_OVERHEAD_MAX};
+use store::authority::pack::{self, Pack};
 use store::authority::pre_write_key;
+use store::authority::product::Product;
 use store::{Snapshot, StoreError};
 
 use crate::authority::Authority;
@@ -75,6 +78,23 @@ impl Authority {
         Ok(key)
     }
 
+    /// How the keys of certificates that are made ahead of their devices are sealed, for those products
+    /// where they are.
+    ///
+    /// # Errors
+    /// A product has no key for it, or the store or the vault fails.
+    pub(crate) async fn seals(
+        &self,
+        snapshot: &mut Snapshot,
+        products: &HashMap<ProductCode, Product>,
+    ) -> Result<HashMap<ProductCode, Seal>, AuthorityError> {
+        let mut seals = HashMap::new();
+        for (code, _) in products.iter().filter(|(_, product)| product.profile.sealing() != Sealing::Plain) {
+            seals.insert(code.clone(), Seal::Key(self.current_key(snapshot, code).await?));
+        }
+        Ok(seals)
+    }
+
     /// Seals a secret of this credential.
     ///
     /// # Errors
@@ -100,6 +120,57 @@ impl Authority {
         };
         Ok(Sealed { key_identifier, ciphertext: Bytes(object) })
     }
+}
+
+/// The key of a certificate on its way.
+impl Authority {
+    /// A new key as it is stored, and as it travels.
+    ///
+    /// # Errors
+    /// The vault fails, or the key is longer than any that we seal.
+    pub(crate) fn wrap_key(
+        &self,
+        seal: Option<&Seal>,
+        number: &DeviceNumber,
+        secret_key: &[u8],
+    ) -> Result<(pack::Key, PackKey), AuthorityError> {
+        let Some(seal) = seal else {
+            let stored = self.vault.seal(&device_key_context(number), secret_key)?;
+            let travelling = PackKey::Plain(SecretBytes::new(secret_key.to_vec()));
+            return Ok((pack::Key::Plain(Some(stored)), travelling));
+        };
+        let sealed = self.seal(seal, number.product(), &number.clone().into(), secret_key)?;
+        let stored = pack::Key::Sealed {
+            key_identifier: sealed.key_identifier.clone(),
+            ciphertext: Some(sealed.ciphertext.0.clone()),
+        };
+        Ok((stored, PackKey::Sealed(sealed)))
+    }
+
+    /// A stored key, once more as it travels.
+    ///
+    /// # Errors
+    /// It was erased, or the vault fails.
+    pub(crate) fn stored_key(&self, pack: &Pack) -> Result<PackKey, AuthorityError> {
+        let erased = StoreError::Corrupt { what: "pack.sealed_key" };
+        match &pack.key {
+            pack::Key::Plain(stored) => {
+                let key =
+                    self.vault.open(&device_key_context(&pack.number), stored.as_ref().ok_or(erased)?)?;
+                Ok(PackKey::Plain(SecretBytes::new(key.expose().to_vec())))
+            }
+            pack::Key::Sealed { key_identifier, ciphertext } => Ok(PackKey::Sealed(Sealed {
+                key_identifier: key_identifier.clone(),
+                ciphertext: Bytes(ciphertext.clone().ok_or(erased)?),
+            })),
+            pack::Key::Own => Ok(PackKey::DeviceOwn),
+        }
+    }
+}
+
+/// What the vault is told that a device's sealed key is.
+fn device_key_context(number: &DeviceNumber) -> Vec<u8> {
+    format!("key of device {number}").into_bytes()
 }
 
 impl Seal {

@@ -11,11 +11,13 @@ pub mod change;
 pub mod credential;
 pub mod device;
 pub mod device_registration;
+pub mod dispute;
 pub mod ledger;
 pub mod member;
 pub mod pack;
 pub mod pre_write_key;
 pub mod product;
+pub mod registration;
 pub mod report;
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ const AUTHORITY: &[Step] = &[
     ("authority", include_str!("../migrations/authority/authority.sql")),
     ("profile", include_str!("../migrations/authority/profile.sql")),
     ("apparatus", include_str!("../migrations/authority/apparatus.sql")),
+    ("pack key", include_str!("../migrations/authority/pack_key.sql")),
+    ("registration", include_str!("../migrations/authority/registration.sql")),
     ("pre-write key", include_str!("../migrations/authority/pre_write_key.sql")),
     ("device registration", include_str!("../migrations/authority/device_registration.sql")),
 ];

@@ -5,7 +5,7 @@
 //! - every request has a [`Peer`], verified in the handshake; without one, only the requests that
 //!   [`Limits::open_to_all`] names are let through (`POST /v1/join`);
 //! - a handler names whom it serves by its extractor: [`Gateway`], [`Station`], [`Device`], [`Service`],
-//!   [`Center`];
+//!   [`Authenticator`], [`Center`];
 //!   anyone else is refused;
 //! - every error, also of JSON and of the router, is a problem (RFC 9457) with a code word:
 //!   [`Refused`], [`Json`];
@@ -34,6 +34,6 @@ pub use client::{CallError, Client, ClientError};
 pub use host_tls::HostTls;
 pub use join::{JoinError, Joined, join};
 pub use link::Link;
-pub use peer::{Center, Device, Gateway, Origin, Peer, Service, Station};
+pub use peer::{Authenticator, Center, Device, Gateway, Origin, Peer, Service, Station};
 pub use problem::{Json, Refused};
 pub use serve::{Limits, serve};

@@ -61,6 +61,15 @@ pub struct Service {
     pub certificate_serial: CertificateSerial,
 }
 
+/// Extracts the authenticator that sent the request, and refuses everyone else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Authenticator {
+    /// Its name.
+    pub name: MemberName,
+    /// The serial number of its certificate.
+    pub certificate_serial: CertificateSerial,
+}
+
 /// Extracts the center that sent the request, and refuses everyone else.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Center {
@@ -140,6 +149,21 @@ impl<S: Sync> FromRequestParts<S> for Service {
                 Ok(Self { name: member.name().clone(), certificate_serial })
             }
             other => Err(not_allowed(&other, "a service")),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Authenticator {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match peer(parts, state).await {
+            Peer::Member(MemberIdentity { member, certificate_serial })
+                if member.role() == Role::Authenticator =>
+            {
+                Ok(Self { name: member.name().clone(), certificate_serial })
+            }
+            other => Err(not_allowed(&other, "an authenticator")),
         }
     }
 }

@@ -23,7 +23,9 @@ async fn centers_are_told_of_devices_and_what_becomes_of_them() {
         assert_eq!(told(&plant, 0).await, [], "nothing is made yet");
 
         let voided = || Event::Voided { reason: "broken".to_owned() };
-        plant.report(vec![record(1, &numbers[0], Event::Stocked), record(2, &numbers[1], Event::Stocked)]).await;
+        plant
+            .report(vec![record(1, &numbers[0], Event::Stocked), record(2, &numbers[1], Event::Stocked)])
+            .await;
         plant
             .report(vec![
                 record(3, &numbers[1], verified(&packs[1], "0011223344556677")),

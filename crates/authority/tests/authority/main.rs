@@ -2,10 +2,13 @@
 
 #![cfg(test)]
 
+mod apparatuses;
+mod binding;
 mod device_feed;
 mod issuing;
 mod members;
 mod plant;
 mod pre_write_keys;
 mod reporting;
+mod sealed;
 mod serving;

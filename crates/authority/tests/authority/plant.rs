@@ -3,18 +3,25 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use auth::SymmetricCredential;
 use authority::{Authority, AuthorityError, Ceremony, Desk, Names, NewRange};
 use aws_lc_rs::rand::SystemRandom as Generator;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use identity::profile::CredentialProfile;
+use identity::profile::{CredentialProfile, Sealing, SymmetricForm};
 use identity::scan::CheckDigit;
-use identity::{Clock, DeviceNumber, Member, MemberName, Random, line};
+use identity::{
+    Clock, CredentialId, CredentialState, DeviceNumber, KeyIdentifier, Member, MemberName, Random, line,
+};
 use message::bytes::Bytes;
-use message::issue::{CertificateTransmission, CertificateTransmissionRequest, NumberedPack};
-use message::pack::{CredentialPack, PackKey};
+use message::issue::{
+    ApparatusPackRequest, ApparatusPacks, CertificateTransmission, CertificateTransmissionRequest,
+    NumberedPack,
+};
+use message::pack::{ApparatusPack, CredentialPack, PackKey, Sealed};
 use message::problem::ProblemCode;
 use message::report::{Event, Record, RecordAnswer, Report};
-use message::result::Proof;
+use message::result::{Confirmation, Proof};
+use seal::{Binding, PreWriteKey};
 use store::audit::Actor;
 use store::authority::product::Product;
 use store::testing::TestDatabase;
@@ -71,6 +78,10 @@ pub fn head_office() -> Member {
     "urn:touchmark:authority:head-office".parse().unwrap()
 }
 
+pub fn range(first: &str, last: &str) -> NewRange {
+    NewRange { first: first.parse().unwrap(), last: last.parse().unwrap() }
+}
+
 pub fn numbers(product: &str, serials: std::ops::Range<u32>) -> Vec<DeviceNumber> {
     serials.map(|serial| format!("{product}-{serial:06}").parse().unwrap()).collect()
 }
@@ -123,10 +134,40 @@ impl Plant {
         quota: Option<u64>,
         serials: Option<(&str, &str)>,
     ) -> Result<(), AuthorityError> {
-        let range = serials
-            .map(|(first, last)| NewRange { first: first.parse().unwrap(), last: last.parse().unwrap() });
+        let range = serials.map(|(first, last)| range(first, last));
         let product = product.parse().unwrap();
         self.authority.desk().allot(&osaka(), &product, quota, range, &person()).await
+    }
+
+    pub async fn set_product(&self, code: &str, profile: CredentialProfile) {
+        let product = Product {
+            code: code.parse().unwrap(),
+            profile,
+            organization: None,
+            validity_days: None,
+            check_digit: CheckDigit::None,
+        };
+        self.authority.desk().set_product(product, &person()).await.unwrap();
+    }
+
+    /// A product with a pre-write key, of which Osaka may make 100; the key as its devices have it.
+    pub async fn sealed_product(&self, code: &str, profile: CredentialProfile) -> PreWriteKey {
+        self.set_product(code, profile).await;
+        self.allot(code, Some(100), Some(("123000", "123999"))).await.unwrap();
+        let (desk, product) = (self.authority.desk(), code.parse().unwrap());
+        let made = desk.make_pre_write_key(&product, passphrase(), &person()).await.unwrap();
+        self.exported(&made.identifier).await
+    }
+
+    /// A pre-write key as the firmware build gets it, once.
+    pub async fn exported(&self, identifier: &KeyIdentifier) -> PreWriteKey {
+        let desk = self.authority.desk();
+        let exported = desk.export_pre_write_key(identifier, passphrase(), &person()).await.unwrap();
+        PreWriteKey::new(exported.identifier, exported.key.expose().try_into().unwrap())
+    }
+
+    pub async fn order(&self, request: ApparatusPackRequest) -> Result<ApparatusPacks, AuthorityError> {
+        self.authority.issue_apparatuses(&osaka(), request).await
     }
 
     pub async fn issue(&self, numbers: &[DeviceNumber]) -> Result<CertificateTransmission, AuthorityError> {
@@ -136,7 +177,7 @@ impl Plant {
 
     /// What comes of reporting these records, one after the other.
     pub async fn report(&self, records: Vec<Record>) -> Vec<RecordAnswer> {
-        self.authority.desk().report(&osaka(), Report { records }).await.unwrap().records
+        self.authority.report(&osaka(), Report { records }).await.unwrap().records
     }
 
     /// Ends the authority and opens it again.
@@ -151,7 +192,7 @@ impl Plant {
         audit::verify(&mut self.store.read().await.unwrap()).await.unwrap();
         let mut states: std::collections::BTreeMap<String, u64> = Default::default();
         for figures in status.factories {
-            for (state, count) in figures.states {
+            for (state, count) in figures.states.into_iter().chain(figures.apparatus_states) {
                 *states.entry(state.to_string()).or_default() += count;
             }
         }
@@ -168,27 +209,83 @@ pub fn code(error: &AuthorityError) -> ProblemCode {
     error.problem().code
 }
 
-pub fn record(sequence: u64, number: &DeviceNumber, event: Event) -> Record {
-    Record { sequence, credential: number.clone().into(), time: START + 60, event }
+/// A profile with a symmetric credential only.
+pub fn symmetric(form: SymmetricForm, sealing: Sealing) -> CredentialProfile {
+    CredentialProfile::new(None, Some(form), sealing).unwrap()
 }
 
-/// The proof that the device with this chip and this pack gives.
+/// A profile with a certificate whose key is sealed, and maybe a symmetric credential.
+pub fn sealed_certificate(form: Option<SymmetricForm>) -> CredentialProfile {
+    let certificate = CredentialProfile::PLAIN_CERTIFICATE.certificate();
+    CredentialProfile::new(certificate, form, Sealing::PreWriteKey).unwrap()
+}
+
+pub fn record(sequence: u64, credential: &(impl Clone + Into<CredentialId>), event: Event) -> Record {
+    Record { sequence, credential: credential.clone().into(), time: START + 60, event }
+}
+
+/// What became of each record.
+pub fn outcomes(answers: &[RecordAnswer]) -> Vec<Result<CredentialState, ProblemCode>> {
+    answers
+        .iter()
+        .map(|answer| match (&answer.state, &answer.problem) {
+            (Some(state), None) => Ok(*state),
+            (None, Some(problem)) => Err(problem.code),
+            _ => panic!("an answer says one thing: {answer:?}"),
+        })
+        .collect()
+}
+
+/// The proof that the device with this chip and this pack, whose key is plain, gives.
 pub fn proof(numbered: &NumberedPack, chip: &str) -> Proof {
-    let (number, pack) = (&numbered.device_number, &numbered.pack);
+    let pack = CredentialPack { certificate: Some(numbered.pack.clone()), apparatus: None };
+    proof_by(secret_key(numbered), &numbered.device_number, &pack, chip)
+}
+
+/// The proof of a certificate that the device with this chip and this pack gives, whose firmware has
+/// this key.
+pub fn proof_of(number: &DeviceNumber, pack: &CredentialPack, key: &PreWriteKey, chip: &str) -> Proof {
+    let PackKey::Sealed(sealed) = &pack.certificate.as_ref().unwrap().key else {
+        panic!("{number} has no sealed key")
+    };
+    proof_by(&opened_key(number, sealed, key), number, pack, chip)
+}
+
+fn proof_by(secret_key: &[u8], number: &DeviceNumber, pack: &CredentialPack, chip: &str) -> Proof {
     let hardware_uid = chip.parse().unwrap();
     let challenge = [7; 32];
-    let whole = CredentialPack { certificate: Some(pack.clone()), apparatus: None };
-    let digest = line::pack_digest(&whole.on_the_line(number).unwrap());
+    let digest = line::pack_digest(&pack.on_the_line(number).unwrap());
     let message = line::proof_message(number, &hardware_uid, &challenge, &digest);
-    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, secret_key(numbered)).unwrap();
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, secret_key).unwrap();
     let signature = key.sign(&Generator::new(), &message).unwrap();
+    let confirmation = pack.apparatus.as_ref().map(|apparatus| Confirmation {
+        apparatus_id: apparatus.apparatus_id,
+        station: apparatus.confirmation.clone(),
+        authority: Bytes(vec![0; 32]),
+    });
     Proof {
         hardware_uid,
         challenge: Bytes(challenge.to_vec()),
         pack_digest: Bytes(digest.to_vec()),
         signature: Some(Bytes(signature.as_ref().to_vec())),
-        confirmation: None,
+        confirmation,
     }
+}
+
+/// The secret key, PKCS#8 DER, that a device with this pre-write key finds in its pack.
+pub fn opened_key(number: &DeviceNumber, sealed: &Sealed, key: &PreWriteKey) -> Vec<u8> {
+    let mut out = [0; seal::SECRET_BYTES_MAX];
+    let binding = Binding { product: number.product(), credential: &number.clone().into() };
+    key.open(&binding, &sealed.ciphertext.0, &mut out).unwrap().to_vec()
+}
+
+/// The symmetric credential that a device with this pre-write key finds in its pack.
+pub fn opened(pack: &ApparatusPack, product: &str, key: &PreWriteKey) -> SymmetricCredential {
+    let mut out = [0; SymmetricCredential::BYTES];
+    let product = product.parse().unwrap();
+    let binding = Binding { product: &product, credential: &pack.apparatus_id.into() };
+    let opened = key.open(&binding, &pack.sealed.ciphertext.0, &mut out).unwrap();
+    SymmetricCredential::from_bytes(&opened).unwrap()
 }
 
 /// The key of a plain pack.

@@ -1,27 +1,16 @@
 //! Reports of a gateway.
 
 use identity::CredentialState::{Issued, Stocked, Suspect, Verified, Voided};
-use identity::{CredentialState, DeviceNumber};
+use identity::DeviceNumber;
 use message::issue::NumberedPack;
 use message::problem::ProblemCode;
-use message::report::{Event, Record, RecordAnswer, Report};
+use message::report::{Event, Record, Report};
 use store::testing::{TestDatabase, on_both};
 
-use crate::plant::{Plant, code, numbers, osaka, proof, record, verified};
+use crate::plant::{Plant, code, numbers, osaka, outcomes, proof, record, verified};
 
 const CHIP: &str = "0011223344556677";
 const OTHER_CHIP: &str = "8899aabbccddeeff";
-
-fn outcomes(answers: &[RecordAnswer]) -> Vec<Result<CredentialState, ProblemCode>> {
-    answers
-        .iter()
-        .map(|answer| match (&answer.state, &answer.problem) {
-            (Some(state), None) => Ok(*state),
-            (None, Some(problem)) => Err(problem.code),
-            _ => panic!("an answer says one thing: {answer:?}"),
-        })
-        .collect()
-}
 
 fn doubted() -> Event {
     Event::Suspect { reason: "the lease ran out".to_owned() }
@@ -91,7 +80,7 @@ async fn a_record_that_cannot_be_is_refused_and_may_come_again() {
         let packs = plant.issue(&asked).await.unwrap().packs;
         let early = vec![
             record(1, &asked[0], verified(&packs[0], CHIP)),
-            record(2, &"3012-123500".parse().unwrap(), Event::Stocked),
+            record(2, &"3012-123500".parse::<DeviceNumber>().unwrap(), Event::Stocked),
         ];
         let answers = plant.report(early.clone()).await;
         assert_eq!(outcomes(&answers), [Err(ProblemCode::IllegalState), Err(ProblemCode::NotAllowed)]);
@@ -166,7 +155,7 @@ async fn another_factory_cannot_speak_for_these_numbers() {
     let (plant, asked, _) = stocked(TestDatabase::sqlite(), 1).await;
     let kyoto = "kyoto".parse().unwrap();
     let report = Report { records: vec![record(1, &asked[0], scrapped())] };
-    let answers = plant.authority.desk().report(&kyoto, report).await.unwrap().records;
+    let answers = plant.authority.report(&kyoto, report).await.unwrap().records;
     assert_eq!(outcomes(&answers), [Err(ProblemCode::NotAllowed)]);
 }
 
@@ -180,7 +169,7 @@ async fn what_is_no_report_is_refused() {
         vec![suspect(2), suspect(2)],
         (2..1_003).map(suspect).collect(),
     ] {
-        let refusal = plant.authority.desk().report(&osaka(), Report { records }).await.unwrap_err();
+        let refusal = plant.authority.report(&osaka(), Report { records }).await.unwrap_err();
         assert_eq!(code(&refusal), ProblemCode::MalformedRequest);
     }
     assert_eq!(plant.report(vec![]).await, []);

@@ -197,6 +197,23 @@ pub async fn ranges_of_product(
     rows.into_iter().map(range_from).collect()
 }
 
+/// The ranges that a factory has, of whichever product.
+///
+/// # Errors
+/// The store fails.
+pub async fn ranges_of_factory(
+    snapshot: &mut Snapshot,
+    factory: &MemberName,
+) -> Result<Vec<Range>, StoreError> {
+    let rows: Vec<RangeRow> = fetch_all!(
+        snapshot,
+        "SELECT product, digits, first, last, factory FROM serial_range WHERE factory = $1 \
+         ORDER BY product, digits, first",
+        factory.as_str(),
+    )?;
+    rows.into_iter().map(range_from).collect()
+}
+
 type AllotmentRow = (String, String, i64, i64, i64);
 
 fn allotment_from(

@@ -204,41 +204,42 @@ pub async fn of_order(
     rows.into_iter().map(Apparatus::try_from).collect()
 }
 
-/// The credentials that devices of these numbers hold or are about to hold; void ones are left out.
+/// The credentials that devices of these numbers have proved, one a device, or none.
 ///
 /// # Errors
 /// The store fails.
-pub async fn of_devices(
+pub async fn held_by(
     snapshot: &mut Snapshot,
     numbers: &[DeviceNumber],
-) -> Result<Vec<Apparatus>, StoreError> {
-    let rows: Vec<Row> = fetch_all_of!(
+) -> Result<Vec<(ApparatusId, Holder)>, StoreError> {
+    let rows: Vec<HolderRow> = fetch_all_of!(
         snapshot,
-        "SELECT apparatus_id, product, factory, state, sealed_pass_phrase, form, sealing, key_identifier, \
-         ciphertext, challenge, number, hardware_uid FROM apparatus \
-         WHERE state <> 'voided' AND number IN (",
+        "SELECT apparatus_id, number, hardware_uid FROM apparatus \
+         WHERE state = 'verified' AND number IN (",
         numbers,
         |number| number.to_string(),
         ")"
     )?;
-    rows.into_iter().map(Apparatus::try_from).collect()
+    rows.into_iter().map(holder_from).collect()
 }
 
 /// The credentials that devices with these chips have proved, one a chip, or none.
 ///
 /// # Errors
 /// The store fails.
-pub async fn in_use_on(snapshot: &mut Snapshot, chips: &[HardwareUid]) -> Result<Vec<Apparatus>, StoreError> {
-    let rows: Vec<Row> = fetch_all_of!(
+pub async fn in_use_on(
+    snapshot: &mut Snapshot,
+    chips: &[HardwareUid],
+) -> Result<Vec<(ApparatusId, Holder)>, StoreError> {
+    let rows: Vec<HolderRow> = fetch_all_of!(
         snapshot,
-        "SELECT apparatus_id, product, factory, state, sealed_pass_phrase, form, sealing, key_identifier, \
-         ciphertext, challenge, number, hardware_uid FROM apparatus \
+        "SELECT apparatus_id, number, hardware_uid FROM apparatus \
          WHERE state = 'verified' AND hardware_uid IN (",
         chips,
         |chip| chip.to_string(),
         ")"
     )?;
-    rows.into_iter().map(Apparatus::try_from).collect()
+    rows.into_iter().map(holder_from).collect()
 }
 
 /// Whether devices keep pass phrases as ciphertext under this key.
@@ -278,6 +279,22 @@ pub async fn counts(
         .collect()
 }
 
+type HolderRow = (String, String, String);
+
+fn holder_from((id, number, hardware_uid): HolderRow) -> Result<(ApparatusId, Holder), StoreError> {
+    let id = parsed("apparatus.apparatus_id", &id)?;
+    Ok((id, Holder::parse(&number, &hardware_uid)?))
+}
+
+impl Holder {
+    fn parse(number: &str, hardware_uid: &str) -> Result<Self, StoreError> {
+        Ok(Self {
+            number: parsed("apparatus.number", number)?,
+            hardware_uid: parsed("apparatus.hardware_uid", hardware_uid)?,
+        })
+    }
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     apparatus_id: String,
@@ -300,12 +317,8 @@ impl TryFrom<Row> for Apparatus {
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let challenge = row.challenge.try_into();
         let key_identifier = row.key_identifier.as_deref();
-        let device = row.number.zip(row.hardware_uid).map(|(number, hardware_uid)| {
-            Ok::<_, StoreError>(Holder {
-                number: parsed("apparatus.number", &number)?,
-                hardware_uid: parsed("apparatus.hardware_uid", &hardware_uid)?,
-            })
-        });
+        let device = row.number.zip(row.hardware_uid);
+        let device = device.map(|(number, hardware_uid)| Holder::parse(&number, &hardware_uid));
         Ok(Self {
             id: parsed("apparatus.apparatus_id", &row.apparatus_id)?,
             product: parsed("apparatus.product", &row.product)?,

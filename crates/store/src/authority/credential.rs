@@ -3,9 +3,10 @@
 //! [`apply`] is the only function that changes a credential's state: it asks the state machine of
 //! `identity` and appends the audit entry.
 
-use identity::{CredentialState, DeviceNumber, IllegalTransition, MemberName, ProductCode, Transition};
+use identity::{CredentialState, DeviceNumber, MemberName, ProductCode};
 use serde::Serialize;
 
+use super::change::{self, ApplyError, Change, Step};
 use super::device_registration;
 use crate::audit::Cause;
 use crate::statement::{count, parsed};
@@ -37,36 +38,6 @@ pub struct Intent {
     pub public_key_sha256: Vec<u8>,
 }
 
-/// The steps that a credential takes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Change {
-    /// Its device number.
-    pub number: DeviceNumber,
-    /// Where it stands, as the caller has seen in this unit of work.
-    pub from: CredentialState,
-    /// The steps, in order.
-    pub transitions: Vec<Transition>,
-}
-
-/// Why a state was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// The life cycle does not have this step.
-    #[error("{number}: {source}")]
-    Illegal {
-        /// The credential.
-        number: DeviceNumber,
-        /// The step.
-        source: IllegalTransition,
-    },
-    /// A credential does not stand where the caller has seen it.
-    #[error("a credential changed meanwhile")]
-    Changed,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Takes each credential its steps further, and appends one audit entry that lists them all, with
 /// `detail` beside. The states they are in afterwards, in order.
 ///
@@ -75,57 +46,29 @@ pub enum ApplyError {
 pub async fn apply(
     transaction: &mut Transaction,
     cause: Cause<'_>,
-    changes: &[Change],
+    changes: &[Change<DeviceNumber>],
     detail: &(impl Serialize + Sync),
 ) -> Result<Vec<CredentialState>, ApplyError> {
-    let steps = changes.iter().map(Step::new).collect::<Result<Vec<_>, _>>()?;
+    let steps = Step::all(changes)?;
     let changed = execute_all!(
         transaction,
         "UPDATE credential SET state = new.column3 FROM (",
         steps,
-        |step| (step.number.to_string(), step.from.as_str(), step.to.as_str()),
+        |step| (step.id.to_string(), step.from.as_str(), step.to.as_str()),
         ") AS new WHERE credential.number = new.column1 AND credential.state = new.column2"
     )?;
-    if changed != steps.len() as u64 {
-        return Err(ApplyError::Changed);
-    }
+    let states = change::close(transaction, cause, &steps, changed, detail).await?;
     let abandoned: Vec<_> = steps.iter().filter(|step| step.to == CredentialState::Abandoned).collect();
     execute_all!(
         transaction,
         "UPDATE credential SET number = NULL WHERE number IN (",
         abandoned,
-        |step| (step.number.to_string()),
+        |step| (step.id.to_string()),
         ")"
     )?;
-    let body = AuditBody { credentials: &steps, detail };
-    audit::append(transaction, cause.time, cause.actor, cause.action, &body).await?;
-    let reached: Vec<_> = steps.iter().map(|step| (step.number, step.to)).collect();
+    let reached: Vec<_> = steps.iter().map(|step| (step.id, step.to)).collect();
     device_registration::append(transaction, cause.time, &reached).await?;
-    Ok(steps.iter().map(|step| step.to).collect())
-}
-
-#[derive(Serialize)]
-struct Step<'a> {
-    number: &'a DeviceNumber,
-    from: CredentialState,
-    to: CredentialState,
-}
-
-#[derive(Serialize)]
-struct AuditBody<'a, D> {
-    credentials: &'a [Step<'a>],
-    detail: &'a D,
-}
-
-impl<'a> Step<'a> {
-    fn new(change: &'a Change) -> Result<Self, ApplyError> {
-        let Change { number, from, transitions } = change;
-        let to = transitions
-            .iter()
-            .try_fold(*from, |state, transition| state.after(*transition))
-            .map_err(|source| ApplyError::Illegal { number: number.clone(), source })?;
-        Ok(Self { number, from: *from, to })
-    }
+    Ok(states)
 }
 
 /// Stores what is about to be signed for a factory: credentials that are intended, with an audit

@@ -1,6 +1,6 @@
 //! Devices that have proved what they hold, and why some credentials are of no use.
 
-use identity::{DeviceNumber, HardwareUid, MemberName};
+use identity::{CredentialId, DeviceNumber, HardwareUid, MemberName};
 
 use crate::statement::parsed;
 use crate::{Snapshot, StoreError, Transaction};
@@ -18,10 +18,10 @@ pub struct Device {
     pub verified: i64,
 }
 
-/// Registers devices that have proved themselves.
+/// Registers devices that have proved themselves, in place of devices that had these numbers before.
 ///
 /// # Errors
-/// A number is registered already, or the store fails.
+/// The store fails.
 pub async fn register(transaction: &mut Transaction, devices: &[Device]) -> Result<(), StoreError> {
     execute_all!(
         transaction,
@@ -33,7 +33,8 @@ pub async fn register(transaction: &mut Transaction, devices: &[Device]) -> Resu
             device.station.to_string(),
             device.verified,
         ),
-        ""
+        " ON CONFLICT (number) DO UPDATE SET hardware_uid = excluded.hardware_uid, \
+         station = excluded.station, verified = excluded.verified"
     )?;
     Ok(())
 }
@@ -76,14 +77,14 @@ pub async fn in_use_on(snapshot: &mut Snapshot, chips: &[HardwareUid]) -> Result
 /// The store fails.
 pub async fn set_reasons(
     transaction: &mut Transaction,
-    reasons: &[(DeviceNumber, String)],
+    reasons: &[(CredentialId, String)],
 ) -> Result<(), StoreError> {
-    for (number, reason) in reasons {
+    for (credential, reason) in reasons {
         execute!(
             transaction,
-            "INSERT INTO reason (number, text) VALUES ($1, $2) \
-             ON CONFLICT (number) DO UPDATE SET text = excluded.text",
-            number.to_string(),
+            "INSERT INTO reason (credential, text) VALUES ($1, $2) \
+             ON CONFLICT (credential) DO UPDATE SET text = excluded.text",
+            credential.to_string(),
             reason,
         )?;
     }

@@ -20,7 +20,8 @@ pub struct Line {
     pub public_key_sha256: Vec<u8>,
     /// Whether its signed certificate is stored.
     pub has_certificate: bool,
-    /// Whether its secret key is still stored, sealed.
+    /// Whether its secret key is still stored, sealed by the vault, or as ciphertext although its device
+    /// has it.
     pub has_secret: bool,
     /// The device that proved it.
     pub hardware_uid: Option<HardwareUid>,
@@ -35,7 +36,8 @@ pub async fn lines(snapshot: &mut Snapshot) -> Result<Vec<Line>, StoreError> {
         snapshot,
         "SELECT credential.number, credential.factory, credential.state, credential.certificate_serial, \
          credential.public_key_sha256, pack.issued, \
-         CASE WHEN pack.sealed_key IS NULL THEN NULL ELSE pack.issued END AS secret_since, \
+         CASE WHEN pack.sealed_key IS NULL OR pack.key_kind = 'sealed' AND credential.state <> 'verified' \
+         THEN NULL ELSE pack.issued END AS secret_since, \
          device.hardware_uid \
          FROM credential LEFT JOIN pack ON pack.number = credential.number \
          LEFT JOIN device ON device.number = credential.number \

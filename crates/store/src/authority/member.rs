@@ -1,6 +1,6 @@
 //! Members' certificates, and the invitations by which gateways join.
 
-use identity::Member;
+use identity::{Member, Role};
 
 use crate::statement::parsed;
 use crate::{Snapshot, StoreError, Transaction};
@@ -114,6 +114,20 @@ pub async fn all_current(snapshot: &mut Snapshot) -> Result<Vec<MemberCertificat
          WHERE revoked IS NULL ORDER BY member"
     )?;
     rows.into_iter().map(MemberCertificate::try_from).collect()
+}
+
+/// The certificates of this role's members that were revoked, by member.
+///
+/// # Errors
+/// The store fails.
+pub async fn revoked(snapshot: &mut Snapshot, role: Role) -> Result<Vec<MemberCertificate>, StoreError> {
+    let rows: Vec<Row> = fetch_all!(
+        snapshot,
+        "SELECT certificate_serial, member, certificate, public_key_sha256, issued, revoked FROM member \
+         WHERE revoked IS NOT NULL ORDER BY member"
+    )?;
+    let all = rows.into_iter().map(MemberCertificate::try_from);
+    all.filter(|found| found.as_ref().map_or(true, |found| found.member.role() == role)).collect()
 }
 
 /// Stores an invitation and throws away those that ended unused.

@@ -1,6 +1,6 @@
-//! Signed packs: the certificate for good, its key until the gateway has filed it.
+//! Signed packs: the certificate for good, its key as long as a repeated order may ask for it.
 
-use identity::DeviceNumber;
+use identity::{DeviceNumber, KeyIdentifier};
 
 use super::ca::CaName;
 use crate::statement::parsed;
@@ -15,9 +15,55 @@ pub struct Pack {
     pub certificate: Vec<u8>,
     /// The digest that the device must find when it reads the pack back.
     pub digest: Vec<u8>,
-    /// The certificate's key, sealed by the vault; none once the gateway has filed the pack.
-    pub sealed_key: Option<Vec<u8>>,
+    /// The certificate's key.
+    pub key: Key,
 }
+
+/// What is stored of a certificate's key.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Key {
+    /// It travels in clear, and lies here sealed by the vault until the gateway has filed the pack.
+    Plain(Option<Vec<u8>>),
+    /// It travels as this ciphertext, which lies here until the device has proved it.
+    Sealed {
+        /// The pre-write key that opens it; none where a chip's own key does.
+        key_identifier: Option<KeyIdentifier>,
+        /// What only the device can open.
+        ciphertext: Option<Vec<u8>>,
+    },
+    /// The device made it, and nobody else ever had it.
+    Own,
+}
+
+impl Key {
+    /// The word for the kind of key in the store.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Plain(_) => PLAIN,
+            Self::Sealed { .. } => SEALED,
+            Self::Own => OWN,
+        }
+    }
+
+    /// What is stored of it.
+    fn bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Plain(bytes) | Self::Sealed { ciphertext: bytes, .. } => bytes.clone(),
+            Self::Own => None,
+        }
+    }
+
+    fn key_identifier(&self) -> Option<String> {
+        match self {
+            Self::Sealed { key_identifier, .. } => key_identifier.as_ref().map(ToString::to_string),
+            Self::Plain(_) | Self::Own => None,
+        }
+    }
+}
+
+const PLAIN: &str = "plain";
+const SEALED: &str = "sealed";
+const OWN: &str = "own";
 
 /// Files packs that were signed.
 ///
@@ -26,7 +72,8 @@ pub struct Pack {
 pub async fn insert(transaction: &mut Transaction, now: i64, packs: &[Pack]) -> Result<(), StoreError> {
     execute_all!(
         transaction,
-        "INSERT INTO pack (number, issued, issuing_ca, certificate, pack_digest, sealed_key) ",
+        "INSERT INTO pack \
+         (number, issued, issuing_ca, certificate, pack_digest, key_kind, sealed_key, key_identifier) ",
         packs,
         |pack| (
             pack.number.to_string(),
@@ -34,7 +81,9 @@ pub async fn insert(transaction: &mut Transaction, now: i64, packs: &[Pack]) -> 
             CaName::Issuing.as_str(),
             pack.certificate.clone(),
             pack.digest.clone(),
-            pack.sealed_key.clone(),
+            pack.key.kind(),
+            pack.key.bytes(),
+            pack.key.key_identifier(),
         ),
         ""
     )?;
@@ -48,24 +97,34 @@ pub async fn insert(transaction: &mut Transaction, now: i64, packs: &[Pack]) -> 
 pub async fn find_all(snapshot: &mut Snapshot, numbers: &[DeviceNumber]) -> Result<Vec<Pack>, StoreError> {
     let rows: Vec<Row> = fetch_all_of!(
         snapshot,
-        "SELECT number, certificate, pack_digest, sealed_key FROM pack WHERE number IN (",
+        "SELECT number, certificate, pack_digest, key_kind, sealed_key, key_identifier FROM pack \
+         WHERE number IN (",
         numbers,
         |number| number.to_string(),
         ")"
     )?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Pack {
-                number: parsed("pack.number", &row.number)?,
-                certificate: row.certificate,
-                digest: row.pack_digest,
-                sealed_key: row.sealed_key,
-            })
-        })
-        .collect()
+    rows.into_iter().map(Pack::try_from).collect()
 }
 
-/// Erases the keys of these numbers' packs.
+/// Erases the keys that travel in clear of these numbers' packs: their gateway has filed them.
+///
+/// # Errors
+/// The store fails.
+pub async fn erase_plain_keys(
+    transaction: &mut Transaction,
+    numbers: &[DeviceNumber],
+) -> Result<(), StoreError> {
+    execute_all!(
+        transaction,
+        "UPDATE pack SET sealed_key = NULL WHERE key_kind = 'plain' AND number IN (",
+        numbers,
+        |number| (number.to_string()),
+        ")"
+    )?;
+    Ok(())
+}
+
+/// Erases the keys of these numbers' packs, whatever their kind: no device needs them any more.
 ///
 /// # Errors
 /// The store fails.
@@ -80,10 +139,56 @@ pub async fn erase_keys(transaction: &mut Transaction, numbers: &[DeviceNumber])
     Ok(())
 }
 
+/// Notes what devices have found when they read their packs back: what was issued here, and whatever
+/// else they were given in the same write.
+///
+/// # Errors
+/// The store fails.
+pub async fn set_digests(
+    transaction: &mut Transaction,
+    digests: &[(DeviceNumber, Vec<u8>)],
+) -> Result<(), StoreError> {
+    execute_all!(
+        transaction,
+        "UPDATE pack SET pack_digest = new.column2 FROM (",
+        digests,
+        |proved| (proved.0.to_string(), proved.1.clone()),
+        ") AS new WHERE pack.number = new.column1"
+    )?;
+    Ok(())
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     number: String,
     certificate: Vec<u8>,
     pack_digest: Vec<u8>,
+    key_kind: String,
     sealed_key: Option<Vec<u8>>,
+    key_identifier: Option<String>,
+}
+
+impl TryFrom<Row> for Pack {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let key_identifier = row.key_identifier.as_deref();
+        let key = match row.key_kind.as_str() {
+            PLAIN => Key::Plain(row.sealed_key),
+            SEALED => Key::Sealed {
+                key_identifier: key_identifier
+                    .map(|identifier| parsed("pack.key_identifier", identifier))
+                    .transpose()?,
+                ciphertext: row.sealed_key,
+            },
+            OWN => Key::Own,
+            _ => return Err(StoreError::Corrupt { what: "pack.key_kind" }),
+        };
+        Ok(Self {
+            number: parsed("pack.number", &row.number)?,
+            certificate: row.certificate,
+            digest: row.pack_digest,
+            key,
+        })
+    }
 }

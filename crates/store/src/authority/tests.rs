@@ -8,10 +8,11 @@ use identity::{CredentialState, DeviceNumber, MemberName, ProductCode, Transitio
 
 use super::allotment::{self, Range};
 use super::ca::{self, Ca, CaName};
-use super::credential::{self, ApplyError, Change, Intent};
+use super::change::{ApplyError, Change};
+use super::credential::{self, Intent};
 use super::device::{self, Device};
 use super::member::{self, Invitation, MemberCertificate};
-use super::pack::{self, Pack};
+use super::pack::{self, Key, Pack};
 use super::product::{self, Product};
 use super::report::{self, Progress, Taken};
 use crate::audit::Cause;
@@ -55,8 +56,8 @@ async fn apply(
     from: CredentialState,
     transitions: &[Transition],
 ) -> Result<Vec<CredentialState>, ApplyError> {
-    let change = |serial| Change { number: number(serial), from, transitions: transitions.to_vec() };
-    let changes: Vec<Change> = serials.map(change).collect();
+    let change = |serial| Change { id: number(serial), from, transitions: transitions.to_vec() };
+    let changes: Vec<Change<DeviceNumber>> = serials.map(change).collect();
     write!(store, |transaction| credential::apply(transaction, CAUSE, &changes, &"a test"))
 }
 
@@ -130,17 +131,46 @@ async fn packs_lose_their_keys_and_keep_their_certificates() {
             number: number(serial),
             certificate: vec![3; 400],
             digest: vec![4; 32],
-            sealed_key: Some(vec![5; 166]),
+            key: match serial % 3 {
+                0 => Key::Plain(Some(vec![5; 166])),
+                1 => Key::Sealed {
+                    key_identifier: Some("3012-1".parse().unwrap()),
+                    ciphertext: Some(vec![6; 180]),
+                },
+                _ => Key::Own,
+            },
         };
         let packs: Vec<Pack> = (1..=150).map(pack).collect();
         let numbers: Vec<DeviceNumber> = (1..=151).map(number).collect();
         let filed = numbers[..120].to_vec();
         write!(store, |transaction| pack::insert(transaction, 1_000, &packs)).unwrap();
-        write!(store, |transaction| pack::erase_keys(transaction, &filed)).unwrap();
-        let found = pack::find_all(&mut store.read().await.unwrap(), &numbers).await.unwrap();
-        assert_eq!(found.len(), 150);
-        assert_eq!(found.iter().filter(|pack| pack.sealed_key.is_some()).count(), 30);
-        assert!(found.iter().all(|pack| pack.certificate == [3; 400] && pack.digest == [4; 32]));
+        let kept = |found: &[Pack]| {
+            let count = |is: fn(&Key) -> bool| found.iter().filter(|pack| is(&pack.key)).count();
+            [
+                count(|key| matches!(key, Key::Plain(Some(_)))),
+                count(|key| matches!(key, Key::Sealed { ciphertext: Some(_), .. })),
+                count(|key| matches!(key, Key::Own)),
+            ]
+        };
+        let proved = filed[..60].to_vec();
+        let digests: Vec<_> = proved.iter().map(|number| (number.clone(), vec![7; 32])).collect();
+        for (step, expected) in [(0, [50, 50, 50]), (1, [10, 50, 50]), (2, [10, 30, 50])] {
+            let (filed, proved, digests) = (filed.clone(), proved.clone(), digests.clone());
+            match step {
+                1 => write!(store, |transaction| pack::erase_plain_keys(transaction, &filed)).unwrap(),
+                2 => write!(store, |transaction| async {
+                    pack::set_digests(transaction, &digests).await?;
+                    pack::erase_keys(transaction, &proved).await
+                })
+                .unwrap(),
+                _ => {}
+            }
+            let found = pack::find_all(&mut store.read().await.unwrap(), &numbers).await.unwrap();
+            assert_eq!(kept(&found), expected);
+            assert!(found.iter().all(|pack| pack.certificate == [3; 400]));
+            let of_another = found.iter().filter(|pack| pack.digest == [7; 32]).count();
+            assert_eq!(of_another, if step == 2 { 60 } else { 0 });
+        }
     })
     .await;
 }

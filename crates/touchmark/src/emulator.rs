@@ -24,7 +24,8 @@ use device::{Board, HeldBuffer, WriteModule, nvram};
 use identity::line::{
     ANSWER_FRAME_BYTES_MAX, Identity, Refusal, Session, SigningRequest, Transmission, WriteResult,
 };
-use identity::{DeviceNumber, HardwareUid, ProductCode};
+use identity::profile::{KeyAlgorithm, SymmetricForm};
+use identity::{ApparatusId, DeviceNumber, HardwareUid, ProductCode};
 use seal::{ChipKey, PreWriteKey};
 use zeroize::Zeroizing;
 
@@ -58,14 +59,16 @@ pub enum Silence {
 pub struct HeldPack {
     /// Its number.
     pub device_number: DeviceNumber,
-    /// The root certificate, DER.
+    /// The root certificate, DER. Empty, as the two that follow, where it has no certificate.
     pub root_certificate: Vec<u8>,
     /// The certificate of the CA that signed the client certificate, DER.
     pub issuing_certificate: Vec<u8>,
     /// The device's own certificate, DER.
     pub client_certificate: Vec<u8>,
-    /// Its key, PKCS#8 DER.
+    /// Its key, PKCS#8 DER; empty where it has none.
     pub secret_key: Zeroizing<Vec<u8>>,
+    /// Its symmetric credential, and how the pass phrase is kept.
+    pub symmetric: Option<(ApparatusId, SymmetricForm)>,
 }
 
 impl EmulatedDevice {
@@ -84,6 +87,11 @@ impl EmulatedDevice {
     /// The device with a chip that has this key.
     pub fn with_chip_key(self, key: ChipKey) -> Self {
         self.on_board(|board| board.with_chip_key(Arc::new(key)))
+    }
+
+    /// The device with firmware that makes such keys.
+    pub fn with_own_key_algorithm(self, algorithm: KeyAlgorithm) -> Self {
+        self.on_board(|board| board.with_own_key_algorithm(algorithm))
     }
 
     /// A blank device that keeps its memory in a new file at `path`, readable by its owner only.
@@ -182,6 +190,27 @@ impl EmulatedDevice {
         self.with_power(|module| module.confirm(session))
     }
 
+    /// Takes the certificate that the device is owed, outside of any session.
+    ///
+    /// # Errors
+    /// The device gives no answer, or its own refusal.
+    pub fn install_certificate(
+        &mut self,
+        root: &[u8],
+        issuing: &[u8],
+        client: &[u8],
+    ) -> Result<Result<(), Refusal>, Silence> {
+        self.with_power(|module| module.install_certificate(root, issuing, client))
+    }
+
+    /// Signs with the key of the device's certificate, or of the one that it is owed: `r` and `s`.
+    ///
+    /// # Errors
+    /// The device gives no answer, or its own refusal.
+    pub fn sign(&mut self, message: &[u8]) -> Result<Result<Vec<u8>, Refusal>, Silence> {
+        self.with_power(|module| module.sign(message).map(|signature| signature.to_vec()))
+    }
+
     /// The product that the device was built as.
     pub fn product(&mut self) -> ProductCode {
         self.module.board().product().clone()
@@ -205,6 +234,7 @@ impl EmulatedDevice {
             issuing_certificate: held.issuing_certificate.to_vec(),
             client_certificate: held.client_certificate.to_vec(),
             secret_key: Zeroizing::new(held.secret_key.to_vec()),
+            symmetric: held.symmetric.map(|symmetric| (symmetric.apparatus_id, symmetric.form)),
         }))
     }
 

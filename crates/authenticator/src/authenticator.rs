@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use auth::{PassPhrase, Verifier, Versions};
-use identity::{ApparatusId, Clock, Member, Random};
+use auth::{Verifier, Versions};
+use identity::{Clock, Member, Random};
 use store::authenticator::{nonce, signing_key};
-use store::{Secret, Store, Vault, VaultError};
+use store::{Store, Vault};
 use tokio::time::sleep;
 use transport::Client;
 
 use crate::backoff::{Backoff, WaitingRoom};
 use crate::error::AuthenticatorError;
+use crate::examiner::Examiner;
 use crate::register::Register;
 use crate::token::Signer;
 
@@ -23,7 +24,7 @@ pub struct Settings {
     pub token_seconds: u32,
     /// How long refusals wait.
     pub backoff: Backoff,
-    /// How often the authority is asked for registrations.
+    /// How often the authority is asked for registrations, and for who is shut out.
     pub pull_every: Duration,
 }
 
@@ -38,22 +39,15 @@ pub struct Authenticator {
     pub(crate) member: Member,
     pub(crate) register: Register,
     pub(crate) store: Store,
-    pub(crate) vault: Vault,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: Settings,
-    pub(crate) verifier: Verifier,
+    pub(crate) examiner: Examiner,
     pub(crate) signer: Signer,
-    pub(crate) decoy: Decoy,
     pub(crate) waiting_room: WaitingRoom,
     pub(crate) nonces_out: AtomicU64,
     latest: AtomicI64,
-}
-
-/// A credential that nobody has, checked in place of one that does not exist, for the same work.
-pub(crate) struct Decoy {
-    pub(crate) id: ApparatusId,
-    pub(crate) sealed_pass_phrase: Vec<u8>,
 }
 
 /// How often expired nonces and old keys are removed.
@@ -72,14 +66,14 @@ impl Authenticator {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, AuthenticatorError> {
-        let id = ApparatusId::random(&*random);
-        let sealed_pass_phrase = seal_pass_phrase(&vault, id, &PassPhrase::random(&*random))?;
+        let vault = Arc::new(vault);
+        let verifier = Verifier::new(member.clone(), Versions::SUPPORTED);
+        let examiner = Examiner::new(verifier, Arc::clone(&vault), &*random)?;
         let signer = Signer::open(&store, &vault, clock.epoch_seconds(), &*random).await?;
         let nonces_out = nonce::count(&mut store.read().await?).await?;
         Ok(Self {
             register: Register::new(store.clone(), Arc::clone(&clock)),
-            verifier: Verifier::new(member.clone(), Versions::SUPPORTED),
-            decoy: Decoy { id, sealed_pass_phrase },
+            examiner,
             waiting_room: WaitingRoom::new(),
             nonces_out: nonces_out.into(),
             latest: AtomicI64::new(i64::MIN),
@@ -118,6 +112,10 @@ impl Authenticator {
                 if let Err(error) = self.pull(authority).await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "registrations are late");
                 }
+                if let Err(error) = self.pull_shut_out(authority).await {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "it is not known whether more services are shut out");
+                }
                 sleep(self.settings.pull_every).await;
             }
         };
@@ -155,28 +153,4 @@ impl Authenticator {
         let now = self.now();
         self.latest.fetch_max(now, Ordering::Relaxed).max(now)
     }
-}
-
-/// Seals a pass phrase, so that it opens for its own ID only.
-pub(crate) fn seal_pass_phrase(
-    vault: &Vault,
-    id: ApparatusId,
-    pass_phrase: &PassPhrase,
-) -> Result<Vec<u8>, VaultError> {
-    vault.seal(&pass_phrase_context(id), pass_phrase.expose())
-}
-
-/// Opens what [`seal_pass_phrase`] gave.
-pub(crate) fn open_pass_phrase(
-    vault: &Vault,
-    id: ApparatusId,
-    sealed: &[u8],
-) -> Result<PassPhrase, AuthenticatorError> {
-    let secret: Secret = vault.open(&pass_phrase_context(id), sealed)?;
-    let bytes = secret.expose().try_into().map_err(|_| VaultError::NotSealedHere)?;
-    Ok(PassPhrase::new(bytes))
-}
-
-fn pass_phrase_context(id: ApparatusId) -> Vec<u8> {
-    [b"pass phrase ".as_slice(), id.as_bytes()].concat()
 }

@@ -1,19 +1,13 @@
 //! The device's side over HTTPS, for devices that have an operating system, and for emulated ones.
 
-use auth::{ChallengeRefused, ChannelBinding, Nonce, PassPhrase, Proof, Prover, ServerRefused, SessionKey};
-use auth::{Version, Versions};
-use identity::{ApparatusId, Member, MemberName, Random};
+use auth::{
+    ChallengeRefused, ChannelBinding, Nonce, Proof, Prover, ServerRefused, SessionKey, SymmetricCredential,
+    Version, Versions,
+};
+use identity::{Member, MemberName, Random};
 use message::authenticate::{self, Challenge, ChallengeRequest, ProofAnswer, ProofRequest};
 use message::bytes::Bytes;
 use transport::{CallError, Channel};
-
-/// What a device has from its manufacture.
-pub struct Credential {
-    /// Its name for authentication.
-    pub apparatus_id: ApparatusId,
-    /// Its secret.
-    pub pass_phrase: PassPhrase,
-}
 
 /// What a device leaves with.
 pub struct Session {
@@ -48,7 +42,7 @@ pub enum CallerError {
 /// One of the two has not proved itself, or the connection broke.
 pub async fn authenticate(
     channel: &mut Channel,
-    credential: &Credential,
+    credential: &SymmetricCredential,
     server: &Member,
     service: MemberName,
     random: &dyn Random,

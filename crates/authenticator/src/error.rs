@@ -1,5 +1,6 @@
 //! Why an authenticator refuses or fails, and which code word says so.
 
+use identity::Member;
 use message::problem::{Problem, ProblemCode};
 use store::{StoreError, VaultError};
 use transport::CallError;
@@ -17,6 +18,9 @@ pub enum AuthenticatorError {
     /// The device speaks no version that this authenticator speaks.
     #[error(transparent)]
     Version(#[from] auth::NoCommonVersion),
+    /// The service that a device wants a token for, or that asks, was shut out by the authority.
+    #[error("the authority has shut out {0}")]
+    ShutOut(Member),
     /// As much is under way as this authenticator takes on.
     #[error("the authenticator has as much to do as it takes on; try again later")]
     Busy,
@@ -37,6 +41,12 @@ pub enum AuthenticatorError {
     /// The vault fails.
     #[error("the authenticator's vault fails")]
     Vault(#[from] VaultError),
+    /// A credential's ciphertext does not open.
+    #[error("a credential in its second form does not open")]
+    Sealed(#[from] seal::OpenError),
+    /// A ciphertext holds something else than its credential.
+    #[error("a credential in its second form holds something else")]
+    NotACredential,
     /// The token library fails.
     #[error("a token cannot be signed")]
     Token(#[from] jsonwebtoken::errors::Error),
@@ -51,12 +61,17 @@ impl AuthenticatorError {
         let code = match self {
             Self::NotAuthenticated => ProblemCode::NotAuthenticated,
             Self::Malformed(_) | Self::Version(_) => ProblemCode::MalformedRequest,
+            Self::ShutOut(_) => ProblemCode::NotAllowed,
             Self::Busy => ProblemCode::Busy,
             Self::Authority(_) => ProblemCode::Unavailable,
             Self::Store(error) if error.is_passing() => ProblemCode::Unavailable,
-            Self::Gap { .. } | Self::Store(_) | Self::Vault(_) | Self::Token(_) | Self::Cryptography => {
-                ProblemCode::Internal
-            }
+            Self::Gap { .. }
+            | Self::Store(_)
+            | Self::Vault(_)
+            | Self::Sealed(_)
+            | Self::NotACredential
+            | Self::Token(_)
+            | Self::Cryptography => ProblemCode::Internal,
         };
         match code {
             ProblemCode::Internal => Problem::new(code, "the authenticator failed; its log says why"),

@@ -4,17 +4,18 @@ use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
 use auth::{Answer, Authenticated, ChannelBinding, Nonce, Proof, SpentNonce, Version, Versions};
-use identity::{ApparatusId, DeviceNumber, Member};
+use identity::{ApparatusId, DeviceNumber, Member, MemberName};
 use message::authenticate::{Challenge, ChallengeRequest, ProofAnswer, ProofRequest};
 use message::bytes::Bytes;
-use store::StoreError;
-use store::authenticator::apparatus::{self, Apparatus};
-use store::authenticator::nonce;
+use store::authenticator::apparatus::{self, Secret};
+use store::authenticator::{nonce, pre_write_key, shut_out};
+use store::{Snapshot, StoreError};
 use tokio::time::{Instant, sleep_until};
 use transport::Origin;
 
-use crate::authenticator::{Authenticator, open_pass_phrase};
+use crate::authenticator::Authenticator;
 use crate::error::AuthenticatorError;
+use crate::secret::{Held, SecondForm};
 
 /// For how many seconds a nonce can be answered.
 pub const NONCE_SECONDS: u32 = 30;
@@ -29,7 +30,7 @@ impl Authenticator {
     /// No version in common, too many challenges out, or the store fails.
     pub async fn challenge(&self, request: ChallengeRequest) -> Result<Challenge, AuthenticatorError> {
         let offered = versions(request.versions)?;
-        let challenge = self.verifier.challenge(offered, Nonce::random(&*self.random))?;
+        let challenge = self.examiner.verifier.challenge(offered, Nonce::random(&*self.random))?;
         if self.nonces_out.fetch_add(1, Ordering::Relaxed) >= NONCES_OUT_MAX {
             self.nonces_out.fetch_sub(1, Ordering::Relaxed);
             return Err(AuthenticatorError::Busy);
@@ -62,59 +63,49 @@ impl Authenticator {
     ) -> Result<ProofAnswer, AuthenticatorError> {
         let received = Instant::now();
         let answer = answer(&request)?;
-        let id = answer.apparatus_id;
-        let (spent, apparatus) = self.spend(answer.server_nonce, id).await?;
+        let found = self.spend(answer.server_nonce, answer.apparatus_id, request.service.clone()).await?;
         let channel = ChannelBinding::new(origin.channel_binding.0);
-        match self.check(&answer, spent, apparatus, &channel)? {
-            Some((authenticated, device_number)) => {
-                tracing::debug!(apparatus_id = %id, %device_number, "authenticated");
-                self.vouch(&authenticated, device_number, Member::service(request.service)).await
-            }
-            None => Err(self.refuse(id, origin.address.ip(), received).await),
+        let authenticated = match found.spent {
+            Some(spent) => self.examiner.examine(&answer, spent, found.held.as_ref(), &channel)?,
+            None => None,
+        };
+        let Some((authenticated, device_number)) = authenticated.zip(found.device_number) else {
+            return Err(self.refuse(answer.apparatus_id, origin.address.ip(), received).await);
+        };
+        let service = Member::service(request.service);
+        if found.is_service_shut_out {
+            return Err(AuthenticatorError::ShutOut(service));
         }
+        tracing::debug!(apparatus_id = %answer.apparatus_id, %device_number, "authenticated");
+        self.vouch(&authenticated, device_number, service).await
     }
 
-    /// Removes the nonce and looks the apparatus up, in one unit of work.
+    /// Removes the nonce and looks everything up, in one unit of work.
     async fn spend(
         &self,
         nonce: Nonce,
         id: ApparatusId,
-    ) -> Result<(Option<SpentNonce>, Option<Apparatus>), AuthenticatorError> {
+        service: MemberName,
+    ) -> Result<Found, AuthenticatorError> {
         let now = self.nonce_time();
-        let (is_good, apparatus) = self
+        let (is_good, apparatus, is_service_shut_out) = self
             .store
             .write(move |transaction| {
                 Box::pin(async move {
                     let is_good = nonce::spend(transaction, nonce.as_bytes(), now).await?;
-                    Ok::<_, StoreError>((is_good, apparatus::find(transaction, id).await?))
+                    let apparatus = look_up(transaction, id).await?;
+                    let is_out = shut_out::holds_service(transaction, &service).await?;
+                    Ok::<_, StoreError>((is_good, apparatus, is_out))
                 })
             })
             .await?;
-        if !is_good {
-            return Ok((None, apparatus));
+        if is_good {
+            let less_one = |out: u64| Some(out.saturating_sub(1));
+            let _ = self.nonces_out.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less_one);
         }
-        let less_one = |out: u64| Some(out.saturating_sub(1));
-        let _ = self.nonces_out.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less_one);
-        Ok((Some(SpentNonce::removed(nonce)), apparatus))
-    }
-
-    /// Whether the device is who it says it is. An ID that nobody has takes the same steps, with the
-    /// decoy's pass phrase, which no device holds.
-    fn check(
-        &self,
-        answer: &Answer,
-        spent: Option<SpentNonce>,
-        apparatus: Option<Apparatus>,
-        channel: &ChannelBinding,
-    ) -> Result<Option<(Authenticated, DeviceNumber)>, AuthenticatorError> {
-        let Some(spent) = spent else { return Ok(None) };
-        let (id, sealed) = match &apparatus {
-            Some(apparatus) => (answer.apparatus_id, &apparatus.sealed_pass_phrase),
-            None => (self.decoy.id, &self.decoy.sealed_pass_phrase),
-        };
-        let pass_phrase = open_pass_phrase(&self.vault, id, sealed)?;
-        let authenticated = self.verifier.verify(answer, spent, &pass_phrase, channel).ok();
-        Ok(authenticated.zip(apparatus.map(|apparatus| apparatus.device_number)))
+        let (device_number, held) = apparatus.unzip();
+        let spent = is_good.then(|| SpentNonce::removed(nonce));
+        Ok(Found { spent, held, device_number, is_service_shut_out })
     }
 
     async fn vouch(
@@ -143,6 +134,35 @@ impl Authenticator {
         sleep_until(received + backoff.wait(failures)).await;
         AuthenticatorError::NotAuthenticated
     }
+}
+
+/// What the store says to a device's answer.
+struct Found {
+    /// The nonce, where it was out and good.
+    spent: Option<SpentNonce>,
+    /// What is stored under the apparatus ID.
+    held: Option<Held>,
+    /// The device that has it.
+    device_number: Option<DeviceNumber>,
+    is_service_shut_out: bool,
+}
+
+async fn look_up(
+    snapshot: &mut Snapshot,
+    id: ApparatusId,
+) -> Result<Option<(DeviceNumber, Held)>, StoreError> {
+    let Some(apparatus) = apparatus::find(snapshot, id).await? else { return Ok(None) };
+    let held = match apparatus.secret {
+        Secret::PassPhrase(sealed) => Held::PassPhrase(sealed),
+        Secret::Ciphertext(ciphertext) => Held::SecondForm(SecondForm {
+            product: apparatus.device_number.product().clone(),
+            sealed_pre_write_key: pre_write_key::find(snapshot, &ciphertext.key_identifier)
+                .await?
+                .ok_or(StoreError::Corrupt { what: "apparatus.key_identifier" })?,
+            ciphertext,
+        }),
+    };
+    Ok(Some((apparatus.device_number, held)))
 }
 
 fn versions(versions: message::authenticate::Versions) -> Result<Versions, AuthenticatorError> {

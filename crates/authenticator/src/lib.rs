@@ -8,6 +8,9 @@
 //! | --- | --- |
 //! | who may authenticate: the authority's registrations, revocation | [`register`] |
 //! | challenge and proof | `exchange` |
+//! | whether a device is who it says it is | `examiner` |
+//! | secrets as they lie in the store | `secret` |
+//! | services that the authority has shut out | `shut_out` |
 //! | how a wrong proof is answered, and when | `backoff` |
 //! | the tokens and the keys that sign them | [`token`] |
 //! | the operations over HTTP | `routes` |
@@ -19,9 +22,12 @@ mod authenticator;
 mod backoff;
 pub mod caller;
 mod error;
+mod examiner;
 mod exchange;
 pub mod register;
 mod routes;
+mod secret;
+mod shut_out;
 pub mod token;
 
 pub use authenticator::{Authenticator, Settings};

@@ -6,18 +6,22 @@
 use std::sync::Arc;
 
 use auth::PassPhrase;
-use identity::{ApparatusId, Clock, DeviceNumber};
+use identity::{ApparatusId, Clock, DeviceNumber, HardwareUid, KeyIdentifier};
+use message::bytes::SecretBytes;
+use message::pack::Sealed;
 use message::registration::{Event, Registration, Registrations};
 use serde::Serialize;
 use store::audit::Actor;
-use store::authenticator::apparatus::{self, Apparatus, Counts, Registered};
+use store::authenticator::apparatus::{self, Apparatus, Ciphertext, Counts, Registered, Secret};
 use store::authenticator::feed::{self, Position, Refused};
-use store::authenticator::nonce;
+use store::authenticator::shut_out::{self, ShutOut};
+use store::authenticator::{nonce, pre_write_key};
 use store::{Store, StoreError, Transaction, audit};
 use transport::Client;
 
-use crate::authenticator::{Authenticator, seal_pass_phrase};
+use crate::authenticator::Authenticator;
 use crate::error::AuthenticatorError;
+use crate::secret::{seal_pass_phrase, seal_pre_write_key};
 
 /// An authenticator's books. It needs the store and nothing secret, so it works while another process
 /// serves. Clones share them.
@@ -38,6 +42,8 @@ pub struct Status {
     pub feed: Position,
     /// The latest of them that were refused.
     pub refused: Vec<Refused>,
+    /// Services that the authority has shut out, as it said last.
+    pub shut_out: ShutOut,
 }
 
 const REFUSED_SHOWN_MAX: u32 = 100;
@@ -58,7 +64,7 @@ impl Register {
             .write(move |transaction| {
                 Box::pin(async move {
                     let body = Entry {
-                        apparatus_id: id,
+                        subject: id.to_string(),
                         device_number: None,
                         outcome: "revoked",
                         reason: Some(&reason),
@@ -89,6 +95,7 @@ impl Register {
             nonces: nonce::count(&mut snapshot).await?,
             feed: feed::position(&mut snapshot).await?,
             refused: feed::refused(&mut snapshot, REFUSED_SHOWN_MAX).await?,
+            shut_out: shut_out::find(&mut snapshot).await?,
         })
     }
 }
@@ -151,18 +158,44 @@ impl Authenticator {
 
     /// A record as it can be stored.
     fn sealed(&self, registration: &Registration) -> Result<Record, AuthenticatorError> {
-        let id = registration.apparatus_id;
-        let change = match &registration.event {
-            Event::Revoked { reason } => Change::Revoke { reason: reason.clone() },
-            Event::Registered { pass_phrase, device_number } => match pass_phrase.expose().try_into() {
-                Ok(bytes) => Change::Register(Apparatus {
-                    device_number: device_number.clone(),
-                    sealed_pass_phrase: seal_pass_phrase(&self.vault, id, &PassPhrase::new(bytes))?,
-                }),
-                Err(_) => Change::Refuse { reason: "its pass phrase does not have 32 bytes" },
-            },
+        let (subject, change) = match &registration.event {
+            Event::PreWriteKey { key_identifier, key } => {
+                (key_identifier.to_string(), self.sealed_key(key_identifier, key)?)
+            }
+            Event::Registered { apparatus_id, pass_phrase, device_number } => {
+                let change = match pass_phrase.expose().try_into().map(PassPhrase::new) {
+                    Ok(pass_phrase) => {
+                        let sealed = seal_pass_phrase(&self.vault, *apparatus_id, &pass_phrase)?;
+                        register(*apparatus_id, device_number, Secret::PassPhrase(sealed))
+                    }
+                    Err(_) => Change::Refuse { reason: "its pass phrase does not have 32 bytes" },
+                };
+                (apparatus_id.to_string(), change)
+            }
+            Event::RegisteredSealed { apparatus_id, sealed, hardware_uid, device_number } => {
+                let change = match second_form(sealed, hardware_uid.as_ref()) {
+                    Ok(ciphertext) => register(*apparatus_id, device_number, Secret::Ciphertext(ciphertext)),
+                    Err(reason) => Change::Refuse { reason },
+                };
+                (apparatus_id.to_string(), change)
+            }
+            Event::Revoked { apparatus_id, reason } => {
+                (apparatus_id.to_string(), Change::Revoke { id: *apparatus_id, reason: reason.clone() })
+            }
         };
-        Ok(Record { sequence: registration.sequence, id, change })
+        Ok(Record { sequence: registration.sequence, subject, change })
+    }
+
+    fn sealed_key(
+        &self,
+        identifier: &KeyIdentifier,
+        key: &SecretBytes,
+    ) -> Result<Change, AuthenticatorError> {
+        let Ok(key) = key.expose().try_into() else {
+            return Ok(Change::Refuse { reason: "the key does not have 32 bytes" });
+        };
+        let sealed_key = seal_pre_write_key(&self.vault, identifier, key)?;
+        Ok(Change::KeepKey { identifier: identifier.clone(), sealed_key })
     }
 }
 
@@ -170,21 +203,38 @@ const REFUSED: &str = "refused";
 
 struct Record {
     sequence: u64,
-    id: ApparatusId,
+    /// The apparatus ID or the key identifier that it is about.
+    subject: String,
     change: Change,
 }
 
 enum Change {
-    Register(Apparatus),
-    Revoke { reason: String },
+    KeepKey { identifier: KeyIdentifier, sealed_key: Vec<u8> },
+    Register { id: ApparatusId, apparatus: Apparatus },
+    Revoke { id: ApparatusId, reason: String },
     Refuse { reason: &'static str },
+}
+
+fn register(id: ApparatusId, device_number: &DeviceNumber, secret: Secret) -> Change {
+    Change::Register { id, apparatus: Apparatus { device_number: device_number.clone(), secret } }
+}
+
+/// The second form as it is stored, or why it cannot be one.
+fn second_form(sealed: &Sealed, chip: Option<&HardwareUid>) -> Result<Ciphertext, &'static str> {
+    let Some(key_identifier) = sealed.key_identifier.clone() else {
+        return Err("only its chip could open it");
+    };
+    if seal::key_identifier(&sealed.ciphertext.0) != Ok(key_identifier.clone()) {
+        return Err("its ciphertext is not sealed under the key that it names");
+    }
+    Ok(Ciphertext { sealed: sealed.ciphertext.0.clone(), key_identifier, hardware_uid: chip.cloned() })
 }
 
 /// What the audit log says of one record.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry<'a> {
-    apparatus_id: ApparatusId,
+    subject: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     device_number: Option<DeviceNumber>,
     outcome: &'static str,
@@ -198,26 +248,45 @@ async fn apply<'a>(
     record: &'a Record,
     now: i64,
 ) -> Result<Entry<'a>, StoreError> {
-    let (device_number, outcome, reason) = match &record.change {
-        Change::Register(apparatus) => {
-            let (outcome, reason) = match apparatus::register(transaction, record.id, apparatus, now).await? {
-                Registered::Stored => ("registered", None),
-                Registered::Before => ("known", None),
-                Registered::OtherDevice => (REFUSED, Some("the apparatus ID belongs to another device")),
-                Registered::SecondCredential => (REFUSED, Some("the device has another credential")),
-            };
-            (Some(apparatus.device_number.clone()), outcome, reason)
+    let mut device_number = None;
+    let (outcome, reason) = match &record.change {
+        Change::KeepKey { identifier, sealed_key } => {
+            let is_new = pre_write_key::insert(transaction, identifier, sealed_key).await?;
+            (if is_new { "stored" } else { "known" }, None)
         }
-        Change::Revoke { reason } => {
-            apparatus::revoke(transaction, record.id, reason, now).await?;
-            (None, "revoked", Some(reason.as_str()))
+        Change::Register { id, apparatus } => {
+            device_number = Some(apparatus.device_number.clone());
+            try_register(transaction, *id, apparatus, now).await?
         }
-        Change::Refuse { reason } => (None, REFUSED, Some(*reason)),
+        Change::Revoke { id, reason } => {
+            apparatus::revoke(transaction, *id, reason, now).await?;
+            ("revoked", Some(reason.as_str()))
+        }
+        Change::Refuse { reason } => (REFUSED, Some(*reason)),
     };
     if outcome == REFUSED {
-        let reason = reason.unwrap_or_default().to_owned();
-        let refused = Refused { sequence: record.sequence, apparatus_id: record.id, reason };
-        feed::refuse(transaction, &refused).await?;
+        let (subject, reason) = (record.subject.clone(), reason.unwrap_or_default().to_owned());
+        feed::refuse(transaction, &Refused { sequence: record.sequence, subject, reason }).await?;
     }
-    Ok(Entry { apparatus_id: record.id, device_number, outcome, reason })
+    Ok(Entry { subject: record.subject.clone(), device_number, outcome, reason })
+}
+
+/// Stores a credential, unless something speaks against it: outcome and reason.
+async fn try_register(
+    transaction: &mut Transaction,
+    id: ApparatusId,
+    apparatus: &Apparatus,
+    now: i64,
+) -> Result<(&'static str, Option<&'static str>), StoreError> {
+    if let Secret::Ciphertext(ciphertext) = &apparatus.secret
+        && pre_write_key::find(transaction, &ciphertext.key_identifier).await?.is_none()
+    {
+        return Ok((REFUSED, Some("the key that opens it did not come before it")));
+    }
+    Ok(match apparatus::register(transaction, id, apparatus, now).await? {
+        Registered::Stored => ("registered", None),
+        Registered::Before => ("known", None),
+        Registered::OtherDevice => (REFUSED, Some("the apparatus ID belongs to another device")),
+        Registered::SecondCredential => (REFUSED, Some("the device has another credential")),
+    })
 }

@@ -124,6 +124,7 @@ async fn introspect(
 ) -> Result<Json<Introspection>, Refused> {
     let Form(request) =
         request.map_err(|rejection| Refused::new(ProblemCode::MalformedRequest, rejection.body_text()))?;
+    here.admit(&service).await.map_err(refused)?;
     let introspection = here.introspect(&request.token, service.name).await;
     introspection.map(Json).map_err(|error| refused(error.into()))
 }

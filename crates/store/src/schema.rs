@@ -34,8 +34,11 @@ const AUTHORITY: &[Step] = &[
 
 const GATEWAY: &[Step] = &[AUDIT_AND_VAULT, ("gateway", include_str!("../migrations/gateway/gateway.sql"))];
 
-const AUTHENTICATOR: &[Step] =
-    &[AUDIT_AND_VAULT, ("authenticator", include_str!("../migrations/authenticator/authenticator.sql"))];
+const AUTHENTICATOR: &[Step] = &[
+    AUDIT_AND_VAULT,
+    ("authenticator", include_str!("../migrations/authenticator/authenticator.sql")),
+    ("second form", include_str!("../migrations/authenticator/second_form.sql")),
+];
 
 const CENTER: &[Step] = &[AUDIT_AND_VAULT, ("center", include_str!("../migrations/center/center.sql"))];
 

@@ -10,8 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::PassPhrase;
-use authenticator::caller::{Credential, Session, authenticate};
+use auth::{PassPhrase, SymmetricCredential};
+use authenticator::caller::{Session, authenticate};
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -67,8 +67,8 @@ impl Authority {
     fn registrations(&self, after: u64) -> Registrations {
         let records = (1..=self.devices).skip(usize::try_from(after).unwrap()).map(|n| Registration {
             sequence: n.into(),
-            apparatus_id: id(n),
             event: Event::Registered {
+                apparatus_id: id(n),
                 pass_phrase: SecretBytes::new(vec![n; 32]),
                 device_number: format!("A123-{n:06}").parse().unwrap(),
             },
@@ -115,7 +115,8 @@ impl Authority {
         let (server, clock) = (AUTHENTICATOR.parse().unwrap(), Arc::new(SystemClock));
         let trust = HostTrust::Root(self.trust.root_fingerprint());
         let mut channel = Channel::connect(address, trust, Member::clone(&server), clock).await.unwrap();
-        let credential = Credential { apparatus_id: id(n), pass_phrase: PassPhrase::new(&[pass_phrase; 32]) };
+        let credential =
+            SymmetricCredential { apparatus_id: id(n), pass_phrase: PassPhrase::new(&[pass_phrase; 32]) };
         let service = "supplies".parse().unwrap();
         authenticate(&mut channel, &credential, &server, service, &SystemRandom).await.ok()
     }

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use auth::PassPhrase;
-use authenticator::caller::{Credential, authenticate};
+use auth::{PassPhrase, SymmetricCredential};
+use authenticator::caller::authenticate;
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
@@ -105,7 +105,7 @@ async fn order(plant: &Plant, service: &Example, token: Option<&str>) -> Result<
     })
 }
 
-async fn token(channel: &mut Channel, device: &Credential, service: &str) -> String {
+async fn token(channel: &mut Channel, device: &SymmetricCredential, service: &str) -> String {
     let server = AUTHENTICATOR.parse().unwrap();
     let session = authenticate(channel, device, &server, service.parse().unwrap(), &TestRandom).await;
     session.unwrap().token
@@ -136,7 +136,7 @@ async fn the_example_takes_devices_by_token() {
     }
 
     // A clone: the plate's ID with a guessed secret.
-    let clone = Credential { pass_phrase: PassPhrase::new(&[9; 32]), ..credential(1) };
+    let clone = SymmetricCredential { pass_phrase: PassPhrase::new(&[9; 32]), ..credential(1) };
     let server = AUTHENTICATOR.parse().unwrap();
     let refused = authenticate(&mut channel, &clone, &server, "supplies".parse().unwrap(), &TestRandom).await;
     assert!(refused.is_err());

@@ -4,4 +4,6 @@
 mod authentication;
 mod example;
 mod plant;
+mod second_form;
 mod services;
+mod shut_out;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use auth::PassPhrase;
-use authenticator::caller::Credential;
+use auth::{PassPhrase, SymmetricCredential};
 use authenticator::{Authenticator, Backoff, OPEN_TO_ALL, Settings};
 use axum::Router;
 use cert::Trust;
@@ -96,9 +95,19 @@ impl Plant {
     /// A member's client of a host.
     pub fn client(&self, member: Option<&str>, host: &str, address: SocketAddr) -> Client {
         let credential = member.map(|member| self.credential(member));
+        self.client_with(credential.as_ref(), host, address)
+    }
+
+    /// A client of a host that shows this credential.
+    pub fn client_with(
+        &self,
+        credential: Option<&tls::Credential>,
+        host: &str,
+        address: SocketAddr,
+    ) -> Client {
         let trust = HostTrust::Plant(self.trust.clone());
         let url = format!("https://{address}");
-        Client::new(trust, credential.as_ref(), host.parse().unwrap(), &url, self.clock.clone()).unwrap()
+        Client::new(trust, credential, host.parse().unwrap(), &url, self.clock.clone()).unwrap()
     }
 
     /// A device's connection to a host: it knows the root's fingerprint only.
@@ -130,19 +139,16 @@ pub fn hasty() -> Settings {
 }
 
 /// The n-th device of a series.
-pub fn credential(n: u8) -> Credential {
-    Credential { apparatus_id: ApparatusId::new([n; 16]), pass_phrase: PassPhrase::new(&[n; 32]) }
+pub fn credential(n: u8) -> SymmetricCredential {
+    SymmetricCredential { apparatus_id: ApparatusId::new([n; 16]), pass_phrase: PassPhrase::new(&[n; 32]) }
 }
 
 /// The authority's record of the n-th device.
 pub fn registered(sequence: u64, n: u8) -> Registration {
     let device_number = format!("A123-{:06}", n).parse().unwrap();
     let pass_phrase = SecretBytes::new(vec![n; 32]);
-    Registration {
-        sequence,
-        apparatus_id: ApparatusId::new([n; 16]),
-        event: Event::Registered { pass_phrase, device_number },
-    }
+    let apparatus_id = ApparatusId::new([n; 16]);
+    Registration { sequence, event: Event::Registered { apparatus_id, pass_phrase, device_number } }
 }
 
 /// Registers the devices 1 to `count`.

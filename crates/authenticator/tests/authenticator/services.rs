@@ -222,16 +222,26 @@ async fn registrations_are_followed_in_order_and_contradictions_hold_up_nothing(
         assert_eq!(here.pull(&authority).await.unwrap(), 5);
         assert_eq!(here.pull(&authority).await.unwrap(), 0);
 
-        let revoke = Event::Revoked { reason: "scrapped".to_string() };
-        let second_device = Registration { apparatus_id: ApparatusId::new([4; 16]), ..registered(7, 9) };
-        let second_credential = Registration { apparatus_id: ApparatusId::new([9; 16]), ..registered(8, 5) };
-        let Event::Registered { device_number, .. } = registered(9, 8).event else { unreachable!() };
-        let short = Event::Registered { pass_phrase: SecretBytes::new(vec![1; 31]), device_number };
+        let id = |n: u8| ApparatusId::new([n; 16]);
+        let as_registered = |sequence, apparatus_id, pass_phrase: [u8; 32], number: &str| Registration {
+            sequence,
+            event: Event::Registered {
+                apparatus_id,
+                pass_phrase: SecretBytes::new(pass_phrase.to_vec()),
+                device_number: number.parse().unwrap(),
+            },
+        };
+        let Event::Registered { apparatus_id, device_number, .. } = registered(9, 8).event else {
+            unreachable!()
+        };
+        let pass_phrase = SecretBytes::new(vec![1; 31]);
+        let short = Event::Registered { apparatus_id, pass_phrase, device_number };
+        let revoke = Event::Revoked { apparatus_id: id(3), reason: "scrapped".to_string() };
         records.lock().unwrap().extend([
-            Registration { event: revoke, ..registered(6, 3) },
-            second_device,
-            second_credential,
-            Registration { event: short, ..registered(9, 8) },
+            Registration { sequence: 6, event: revoke },
+            as_registered(7, id(4), [4; 32], "A123-000009"),
+            as_registered(8, id(9), [9; 32], "A123-000005"),
+            Registration { sequence: 9, event: short },
             registered(10, 10),
         ]);
         // Another instance, after a restart.

@@ -1,6 +1,6 @@
-//! The apparatus register, source B table 704: who may authenticate, and with what secret.
+//! The apparatus register, source B tables 704, 706 and 708: who may authenticate, and with what secret.
 
-use identity::{ApparatusId, DeviceNumber};
+use identity::{ApparatusId, DeviceNumber, HardwareUid, KeyIdentifier};
 
 use crate::statement::parsed;
 use crate::{Snapshot, StoreError, Transaction};
@@ -10,8 +10,28 @@ use crate::{Snapshot, StoreError, Transaction};
 pub struct Apparatus {
     /// The device that holds it, by the number on its plate.
     pub device_number: DeviceNumber,
+    /// What it authenticates with.
+    pub secret: Secret,
+}
+
+/// In which form a credential's secret is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
     /// The pass phrase, sealed under the vault.
-    pub sealed_pass_phrase: Vec<u8>,
+    PassPhrase(Vec<u8>),
+    /// The second form.
+    Ciphertext(Ciphertext),
+}
+
+/// A credential as its device keeps it, opened only to authenticate.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ciphertext {
+    /// The sealed object.
+    pub sealed: Vec<u8>,
+    /// The pre-write key that opens it.
+    pub key_identifier: KeyIdentifier,
+    /// The chip, where the key is derived for it.
+    pub hardware_uid: Option<HardwareUid>,
 }
 
 /// What a registration meets in the register.
@@ -41,16 +61,13 @@ pub struct Counts {
 /// # Errors
 /// The store fails.
 pub async fn find(snapshot: &mut Snapshot, id: ApparatusId) -> Result<Option<Apparatus>, StoreError> {
-    let row: Option<(String, Vec<u8>)> = fetch_optional!(
+    let row: Option<Row> = fetch_optional!(
         snapshot,
-        "SELECT device_number, sealed_pass_phrase FROM apparatus WHERE id = $1 AND revoked IS NULL",
+        "SELECT device_number, sealed_pass_phrase, ciphertext, key_identifier, hardware_uid FROM apparatus \
+         WHERE id = $1 AND revoked IS NULL",
         id.text().as_str(),
     )?;
-    row.map(|(device_number, sealed_pass_phrase)| {
-        let device_number = parsed("apparatus.device_number", &device_number)?;
-        Ok(Apparatus { device_number, sealed_pass_phrase })
-    })
-    .transpose()
+    row.map(Apparatus::try_from).transpose()
 }
 
 /// Stores a credential, unless it contradicts what is there.
@@ -81,18 +98,27 @@ pub async fn register(
     if same_device.is_some() {
         return Ok(Registered::SecondCredential);
     }
+    let (pass_phrase, ciphertext) = match &apparatus.secret {
+        Secret::PassPhrase(sealed) => (Some(sealed), None),
+        Secret::Ciphertext(ciphertext) => (None, Some(ciphertext)),
+    };
     execute!(
         transaction,
-        "INSERT INTO apparatus (id, device_number, sealed_pass_phrase, registered) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO apparatus \
+         (id, device_number, sealed_pass_phrase, ciphertext, key_identifier, hardware_uid, registered) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         id.text().as_str(),
         number.as_str(),
-        &apparatus.sealed_pass_phrase,
+        pass_phrase,
+        ciphertext.map(|ciphertext| &ciphertext.sealed),
+        ciphertext.map(|ciphertext| ciphertext.key_identifier.as_str()),
+        ciphertext.and_then(|ciphertext| ciphertext.hardware_uid.as_ref()).map(HardwareUid::to_string),
         now,
     )?;
     Ok(Registered::Stored)
 }
 
-/// Refuses a credential for good and forgets its pass phrase; also one that was never heard of, so
+/// Refuses a credential for good and forgets its secret; also one that was never heard of, so
 /// that it is refused when it comes. Since when it is revoked.
 ///
 /// # Errors
@@ -106,7 +132,7 @@ pub async fn revoke(
     let (since,): (i64,) = fetch_one!(
         transaction,
         "INSERT INTO apparatus (id, revoked, reason) VALUES ($1, $2, $3) \
-         ON CONFLICT (id) DO UPDATE SET sealed_pass_phrase = NULL, \
+         ON CONFLICT (id) DO UPDATE SET sealed_pass_phrase = NULL, ciphertext = NULL, \
          revoked = COALESCE(apparatus.revoked, excluded.revoked), \
          reason = COALESCE(apparatus.reason, excluded.reason) RETURNING revoked",
         id.text().as_str(),
@@ -125,6 +151,35 @@ pub async fn counts(snapshot: &mut Snapshot) -> Result<Counts, StoreError> {
     Ok(Counts { registered: all - revoked, revoked })
 }
 
+#[derive(sqlx::FromRow)]
+struct Row {
+    device_number: String,
+    sealed_pass_phrase: Option<Vec<u8>>,
+    ciphertext: Option<Vec<u8>>,
+    key_identifier: Option<String>,
+    hardware_uid: Option<String>,
+}
+
+impl TryFrom<Row> for Apparatus {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let secret = match (row.sealed_pass_phrase, row.ciphertext, row.key_identifier) {
+            (Some(sealed), None, None) => Secret::PassPhrase(sealed),
+            (None, Some(sealed), Some(identifier)) => Secret::Ciphertext(Ciphertext {
+                sealed,
+                key_identifier: parsed("apparatus.key_identifier", &identifier)?,
+                hardware_uid: row
+                    .hardware_uid
+                    .map(|uid| parsed("apparatus.hardware_uid", &uid))
+                    .transpose()?,
+            }),
+            _ => return Err(StoreError::Corrupt { what: "apparatus.sealed_pass_phrase" }),
+        };
+        Ok(Self { device_number: parsed("apparatus.device_number", &row.device_number)?, secret })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,11 +191,14 @@ mod tests {
     }
 
     fn apparatus(number: &str) -> Apparatus {
-        Apparatus { device_number: number.parse().unwrap(), sealed_pass_phrase: vec![1, 2, 3] }
+        Apparatus { device_number: number.parse().unwrap(), secret: Secret::PassPhrase(vec![1, 2, 3]) }
     }
 
     async fn try_register(store: &Store, id: ApparatusId, number: &str) -> Registered {
-        let apparatus = apparatus(number);
+        register_as(store, id, apparatus(number)).await
+    }
+
+    async fn register_as(store: &Store, id: ApparatusId, apparatus: Apparatus) -> Registered {
         let done: Result<_, StoreError> = store
             .write(move |transaction| {
                 Box::pin(async move { register(transaction, id, &apparatus, 10).await })
@@ -195,6 +253,36 @@ mod tests {
 
             let counted = counts(&mut store.read().await.unwrap()).await.unwrap();
             assert_eq!(counted, Counts { registered: 1, revoked: 2 });
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn the_second_form_is_read_back_and_forgotten_when_it_is_revoked() {
+        on_both(async |database| {
+            let store = Store::open(&database.url, Schema::Authenticator).await.unwrap();
+            let second = |hardware_uid| Apparatus {
+                secret: Secret::Ciphertext(Ciphertext {
+                    sealed: vec![4, 5, 6],
+                    key_identifier: "A123-1".parse().unwrap(),
+                    hardware_uid,
+                }),
+                ..apparatus("A123-654321")
+            };
+            let of_chip = second(Some("0011223344556677".parse().unwrap()));
+            assert_eq!(register_as(&store, id(1), of_chip.clone()).await, Registered::Stored);
+            assert!(find(&mut store.read().await.unwrap(), id(1)).await.unwrap().unwrap() == of_chip);
+
+            revoke_at(&store, id(1), 20).await;
+            let mut snapshot = store.read().await.unwrap();
+            let (kept,): (Option<Vec<u8>>,) =
+                fetch_one!(snapshot, "SELECT ciphertext FROM apparatus").unwrap();
+            assert_eq!(kept, None);
+            drop(snapshot);
+
+            let of_product = second(None);
+            assert_eq!(register_as(&store, id(2), of_product.clone()).await, Registered::Stored);
+            assert!(find(&mut store.read().await.unwrap(), id(2)).await.unwrap().unwrap() == of_product);
         })
         .await;
     }

@@ -1,8 +1,6 @@
 //! How far the authority's registrations are stored, and which of them were refused.
 
-use identity::ApparatusId;
-
-use crate::statement::{count, parsed};
+use crate::statement::count;
 use crate::{Snapshot, StoreError, Transaction};
 
 /// How far the feed is stored.
@@ -19,8 +17,8 @@ pub struct Position {
 pub struct Refused {
     /// The record's number.
     pub sequence: u64,
-    /// The credential that it is about.
-    pub apparatus_id: ApparatusId,
+    /// The apparatus ID or the key identifier that it is about.
+    pub subject: String,
     /// What it contradicts.
     pub reason: String,
 }
@@ -61,9 +59,9 @@ pub async fn advance(transaction: &mut Transaction, sequence: u64, now: i64) -> 
 pub async fn refuse(transaction: &mut Transaction, refused: &Refused) -> Result<(), StoreError> {
     execute!(
         transaction,
-        "INSERT INTO refused_registration (sequence, apparatus_id, reason) VALUES ($1, $2, $3)",
+        "INSERT INTO refused_registration (sequence, subject, reason) VALUES ($1, $2, $3)",
         refused.sequence.cast_signed(),
-        refused.apparatus_id.text().as_str(),
+        &refused.subject,
         &refused.reason,
     )?;
     Ok(())
@@ -76,13 +74,12 @@ pub async fn refuse(transaction: &mut Transaction, refused: &Refused) -> Result<
 pub async fn refused(snapshot: &mut Snapshot, limit: u32) -> Result<Vec<Refused>, StoreError> {
     let rows: Vec<(i64, String, String)> = fetch_all!(
         snapshot,
-        "SELECT sequence, apparatus_id, reason FROM refused_registration ORDER BY sequence DESC LIMIT $1",
+        "SELECT sequence, subject, reason FROM refused_registration ORDER BY sequence DESC LIMIT $1",
         i64::from(limit),
     )?;
     rows.into_iter()
-        .map(|(sequence, id, reason)| {
-            let apparatus_id = parsed("refused_registration.apparatus_id", &id)?;
-            Ok(Refused { sequence: count("refused_registration.sequence", sequence)?, apparatus_id, reason })
+        .map(|(sequence, subject, reason)| {
+            Ok(Refused { sequence: count("refused_registration.sequence", sequence)?, subject, reason })
         })
         .collect()
 }
@@ -100,7 +97,7 @@ mod tests {
             assert_eq!(position(&mut store.read().await.unwrap()).await.unwrap(), Position::default());
             let contradiction = Refused {
                 sequence: 2,
-                apparatus_id: ApparatusId::new([1; 16]),
+                subject: "A123-1".to_owned(),
                 reason: "the device has another credential".to_owned(),
             };
             let filed = contradiction.clone();

@@ -115,6 +115,7 @@ struct Status {
     challenges: u64,
     sequence: u64,
     heard: Option<i64>,
+    services_shut_out: Vec<String>,
     refused: Vec<RefusedRecord>,
 }
 
@@ -122,7 +123,7 @@ struct Status {
 #[serde(rename_all = "camelCase")]
 struct RefusedRecord {
     sequence: u64,
-    apparatus_id: ApparatusId,
+    subject: String,
     reason: String,
 }
 
@@ -130,7 +131,7 @@ async fn status(arguments: &RoleArguments, edge: &Edge) -> anyhow::Result<()> {
     let status = register(&arguments.authenticator()?, edge).await?.status().await?;
     let refused = status.refused.into_iter().map(|refused| RefusedRecord {
         sequence: refused.sequence,
-        apparatus_id: refused.apparatus_id,
+        subject: refused.subject,
         reason: refused.reason,
     });
     let status = Status {
@@ -139,6 +140,7 @@ async fn status(arguments: &RoleArguments, edge: &Edge) -> anyhow::Result<()> {
         challenges: status.nonces,
         sequence: status.feed.sequence,
         heard: status.feed.heard,
+        services_shut_out: status.shut_out.services.iter().map(ToString::to_string).collect(),
         refused: refused.collect(),
     };
     let heard = status.heard.and_then(|heard| jiff::Timestamp::from_second(heard).ok());
@@ -149,9 +151,12 @@ async fn status(arguments: &RoleArguments, edge: &Edge) -> anyhow::Result<()> {
         status.sequence,
         heard.map_or("never".to_string(), |heard| heard.to_string()),
     );
+    for service in &status.services_shut_out {
+        text.push_str(&format!("\nthe service {service} is shut out"));
+    }
     for refused in &status.refused {
-        let RefusedRecord { sequence, apparatus_id, reason } = refused;
-        text.push_str(&format!("\nrecord {sequence} was refused: {apparatus_id}, {reason}"));
+        let RefusedRecord { sequence, subject, reason } = refused;
+        text.push_str(&format!("\nrecord {sequence} was refused: {subject}, {reason}"));
     }
     edge.output.object(&status, text);
     Ok(())

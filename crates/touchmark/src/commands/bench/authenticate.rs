@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::Context;
-use auth::{ChannelBinding, Nonce, PassPhrase, Prover, SpentNonce, Verifier, Versions};
-use authenticator::caller::{Credential, authenticate};
+use auth::{ChannelBinding, Nonce, PassPhrase, Prover, SpentNonce, SymmetricCredential, Verifier, Versions};
+use authenticator::caller::authenticate;
 use authenticator::{Authenticator, OPEN_TO_ALL, Settings};
 use cert::Trust;
 use cert::tls::{self, HostTrust};
@@ -85,13 +85,10 @@ struct Bench {
     address: SocketAddr,
     server: Member,
     trust: Trust,
-    devices: Vec<[u8; SEED_BYTES]>,
+    devices: Vec<SymmetricCredential>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
-
-/// What a device of the bench is made from: its ID and its secret.
-const SEED_BYTES: usize = ApparatusId::BYTES + PassPhrase::BYTES;
 
 impl Bench {
     async fn start(url: &str, devices: usize, edge: &Edge) -> anyhow::Result<Self> {
@@ -111,7 +108,7 @@ impl Bench {
             Arc::clone(&random),
         );
         let here = Arc::new(here.await?);
-        let devices: Vec<_> = (0..devices).map(|_| filled(&*random)).collect();
+        let devices: Vec<_> = (0..devices).map(|_| SymmetricCredential::random(&*random)).collect();
         register(&here, &devices).await?;
 
         let tls = HostTls::new(trust.clone(), &credential, Arc::clone(&clock))?;
@@ -158,9 +155,9 @@ impl Bench {
     }
 
     async fn exchange(&self, channel: &mut Channel, turn: usize) -> anyhow::Result<()> {
-        let device = credential(&self.devices[turn % self.devices.len()]);
+        let device = &self.devices[turn % self.devices.len()];
         let service = "bench".parse()?;
-        authenticate(channel, &device, &self.server, service, &*self.random).await?;
+        authenticate(channel, device, &self.server, service, &*self.random).await?;
         Ok(())
     }
 }
@@ -197,18 +194,17 @@ fn exchanges(server: &Member, count: usize) -> bool {
     })
 }
 
-async fn register(here: &Authenticator, devices: &[[u8; SEED_BYTES]]) -> anyhow::Result<()> {
+async fn register(here: &Authenticator, devices: &[SymmetricCredential]) -> anyhow::Result<()> {
     let mut sequence = 0;
     for chunk in devices.chunks(REGISTRATIONS_MAX) {
         let mut records = Vec::with_capacity(chunk.len());
-        for seed in chunk {
+        for device in chunk {
             sequence += 1;
             let serial = Serial::new(sequence, 6).context("too many devices")?;
-            let device = credential(seed);
             records.push(Registration {
                 sequence,
-                apparatus_id: device.apparatus_id,
                 event: Event::Registered {
+                    apparatus_id: device.apparatus_id,
                     pass_phrase: SecretBytes::new(device.pass_phrase.expose().to_vec()),
                     device_number: DeviceNumber::new("A123".parse()?, serial),
                 },
@@ -217,13 +213,6 @@ async fn register(here: &Authenticator, devices: &[[u8; SEED_BYTES]]) -> anyhow:
         here.take(Registrations { records }).await?;
     }
     Ok(())
-}
-
-fn credential(seed: &[u8; SEED_BYTES]) -> Credential {
-    let (id, pass_phrase) = seed.split_at(ApparatusId::BYTES);
-    let id = id.try_into().expect("a seed begins with an ID");
-    let pass_phrase = pass_phrase.try_into().expect("a seed ends with a pass phrase");
-    Credential { apparatus_id: ApparatusId::new(id), pass_phrase: PassPhrase::new(pass_phrase) }
 }
 
 /// The CAs of a plant, and the credential of its one member.

@@ -114,7 +114,7 @@ async fn open(data: &str) -> anyhow::Result<Store> {
         }
         store_url("", directory)
     };
-    for schema in [Schema::Authority, Schema::Gateway, Schema::Authenticator] {
+    for schema in [Schema::Authority, Schema::Gateway, Schema::Authenticator, Schema::Center] {
         match Store::open(&url, schema).await {
             Err(StoreError::ForeignSchema | StoreError::NewerSchema) => {}
             opened => return Ok(opened?),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it is wrong")]
 
+mod calling;
 mod killing;
 mod membership;
 mod services;

@@ -30,12 +30,18 @@ pub struct Site {
     directory: TempDir,
     authority_port: u16,
     gateway_port: u16,
+    center_port: u16,
 }
 
 impl Site {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let site = Self { directory, authority_port: free_port(), gateway_port: free_port() };
+        let site = Self {
+            directory,
+            authority_port: free_port(),
+            gateway_port: free_port(),
+            center_port: free_port(),
+        };
         for name in ["authority.unlock", "gateway.unlock", "authenticator.unlock", "root.passphrase"] {
             fs::write(site.path(name), format!("a passphrase of its own for {name}")).unwrap();
             private(&site.path(name));
@@ -57,6 +63,9 @@ impl Site {
         let authenticator =
             format!("data = \"{data}\"\nunlock_file = \"{unlock}\"\nlisten = \"127.0.0.1:0\"\n");
         fs::write(site.path("authenticator.toml"), authenticator).unwrap();
+        let (data, port) = (site.file("center"), site.center_port);
+        let center = format!("data = \"{data}\"\nlisten = \"127.0.0.1:{port}\"\npull_seconds = 1\n");
+        fs::write(site.path("center.toml"), center).unwrap();
         fs::create_dir(site.path("devices")).unwrap();
         site
     }
@@ -135,6 +144,10 @@ impl Site {
         format!("https://127.0.0.1:{}", self.gateway_port)
     }
 
+    pub fn center_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.center_port)
+    }
+
     pub fn device(&self, product: &str, hardware_uid: &str, listen: &str) -> Device {
         let flash = self.file(&format!("devices/{hardware_uid}.flash"));
         let emulate =
@@ -208,7 +221,8 @@ impl Site {
         command.args(arguments).arg("--json").env("TOUCHMARK_LOG", "warn").current_dir(self.directory.path());
         let role = match arguments[0] {
             "plan" => Some("gateway"),
-            role @ ("authority" | "gateway" | "station" | "authenticator") => Some(role),
+            "invoice" => Some("center"),
+            role @ ("authority" | "gateway" | "station" | "authenticator" | "center") => Some(role),
             _ => None,
         };
         if let Some(role) = role {

@@ -1,0 +1,208 @@
+//! Devices in the field call their center: by hand, through outages, and while the center is killed.
+
+use std::fs;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+
+use crate::site::{Process, Site, lines};
+
+/// A site whose center knows the devices that were made.
+struct Fleet {
+    site: Site,
+    center: Option<Process>,
+    _authority: Process,
+    _gateway: Process,
+}
+
+impl Fleet {
+    /// So many devices of 3012, from 3012-123456 on, made on the line and known to the center.
+    fn of(units: u32) -> Self {
+        let (site, authority, gateway) = Site::with_stock(units.into());
+        for n in 0..units {
+            let device = site.device("3012", &format!("{n:016x}"), "tcp:127.0.0.1:0");
+            let plate = number(n);
+            site.json(&["station", "write", "--scan", &plate, "--device", &device.address]);
+            drop(device.process);
+            fs::rename(&device.flash, flash(&site, n)).unwrap();
+        }
+        let token = site.json(&["authority", "invite", "center", "--name", "europe"]);
+        let joined = site.json(&["center", "join", token["token"].as_str().unwrap()]);
+        assert_eq!(joined["member"], "urn:touchmark:center:europe");
+        let center = Some(site.serve("center"));
+        site.wait_until("the center to know the devices", || {
+            site.json(&["center", "status"])["devices"]["verified"] == units
+        });
+        Self { site, center, _authority: authority, _gateway: gateway }
+    }
+
+    /// A device's call: what it printed, if it was answered.
+    fn call(&self, n: u32, arguments: &[&str]) -> Option<Value> {
+        call(&self.site, n, arguments)
+    }
+
+    /// `kill -9`.
+    fn kill_center(&mut self) {
+        drop(self.center.take());
+    }
+
+    fn start_center(&mut self) {
+        self.center = Some(self.site.serve("center"));
+    }
+
+    fn list(&self, arguments: &[&str]) -> Vec<Value> {
+        lines(&self.site.run(arguments))
+    }
+
+    /// How many units of a device are billed.
+    fn billed(&self, n: u32) -> u64 {
+        let invoice = ["invoice", "--from", "2026-01-01", "--to", "2100-01-01", "--device", &number(n)];
+        let invoice = self.site.json(&invoice);
+        invoice["lines"].as_array().unwrap().iter().map(|line| line["units"].as_u64().unwrap()).sum()
+    }
+}
+
+fn number(n: u32) -> String {
+    format!("3012-{}", 123_456 + n)
+}
+
+fn flash(site: &Site, n: u32) -> String {
+    site.file(&format!("devices/{}.flash", number(n)))
+}
+
+fn call(site: &Site, n: u32, arguments: &[&str]) -> Option<Value> {
+    let (flash, url) = (flash(site, n), site.center_url());
+    let to = ["--flash", &flash, "--center", &url, "--center-name", "europe"];
+    let output = site.run(&[&["device", "call"], arguments, &to[..]].concat());
+    output.status.success().then(|| lines(&output).remove(0))
+}
+
+#[test]
+fn a_device_calls_home_and_does_what_it_is_asked() {
+    let mut fleet = Fleet::of(2);
+    let called = fleet.call(0, &["counter", "--set", "total=100", "--set", "color=7"]).unwrap();
+    assert_eq!(called["deviceNumber"], number(0));
+    assert!(fleet.call(0, &["service", "--fault-code", "E-13"]).is_some());
+    assert!(fleet.call(0, &["supply", "--consumable", "toner", "--remaining", "5"]).is_some());
+    assert!(fleet.call(0, &["alarm", "--alarm", "door open"]).is_some());
+    assert!(fleet.call(0, &["manual", "--note", "ring me"]).is_some());
+    assert_eq!(fleet.billed(0), 107);
+
+    // A request is followed within the call that brings it, and what came of it is told.
+    fleet.site.json(&["center", "request", &number(0), "set-initial-value", "total", "5000"]);
+    fleet.site.json(&["center", "request", &number(0), "read-counters"]);
+    fleet.site.json(&["center", "request", &number(0), "renew-certificate"]);
+    let called = fleet.call(0, &["poll"]).unwrap();
+    assert_eq!(called["counters"]["total"], 5_000);
+    let requests = fleet.list(&["center", "requests", "--device", &number(0)]);
+    let outcomes: Vec<&str> =
+        requests.iter().map(|request| request["outcome"].as_str().unwrap_or_default()).collect();
+    let refused = r#"{"outcome":"refused","reason":"this device cannot do that"}"#;
+    assert_eq!(outcomes, [refused, r#"{"outcome":"done"}"#, r#"{"outcome":"done"}"#]);
+    assert_eq!(fleet.billed(0), 107, "an initial value bills nothing");
+
+    // While the center is away a call is kept, and made again as it was.
+    fleet.kill_center();
+    assert!(fleet.call(0, &["counter", "--set", "total=5010"]).is_none());
+    fleet.start_center();
+    let called = fleet.call(0, &["counter", "--set", "total=5030"]).unwrap();
+    let sequence: Vec<_> = called["calls"].as_array().unwrap().iter().map(|call| &call["kind"]).collect();
+    assert_eq!(sequence, ["counter", "counter"], "the one that was kept, and the new one");
+    assert_eq!(fleet.billed(0), 137);
+
+    // A copy of the device's memory goes on from the same place, and says something else.
+    fs::copy(flash(&fleet.site, 0), fleet.site.file("copy.flash")).unwrap();
+    assert!(fleet.call(0, &["counter", "--set", "total=5040"]).is_some());
+    fs::rename(fleet.site.file("copy.flash"), flash(&fleet.site, 0)).unwrap();
+    assert!(fleet.call(0, &["counter", "--set", "total=9999"]).is_none());
+    let incidents = fleet.list(&["center", "incidents"]);
+    assert_eq!((incidents.len(), &incidents[0]["kind"]), (1, &Value::from("reused-number")));
+    assert_eq!(fleet.billed(0), 147);
+
+    // What is turned back waits for a person.
+    assert!(fleet.call(1, &["counter", "--set", "total=50"]).is_some());
+    assert!(fleet.call(1, &["counter", "--set", "total=20"]).is_some());
+    assert!(fleet.call(1, &["counter", "--set", "total=25"]).is_some());
+    assert_eq!(fleet.billed(1), 50);
+    let released = fleet.site.json(&["center", "release", &number(1), "total"]);
+    assert_eq!((&released["units"], &released["stillHeld"]), (&5.into(), &0.into()));
+    assert_eq!(fleet.billed(1), 55);
+    assert_eq!(fleet.list(&["center", "devices"]).len(), 2);
+    let calls = fleet.list(&["center", "calls", "--device", &number(1)]);
+    assert!(calls[0]["raw"].as_str().unwrap().contains(r#""value":25"#), "{calls:?}");
+}
+
+const DEVICES: u32 = 3;
+const KILLS: u32 = 12;
+
+/// Devices count and call while the center is killed, and sometimes are switched off themselves.
+#[test]
+fn every_unit_is_billed_once_however_often_the_center_is_killed() {
+    let mut fleet = Fleet::of(DEVICES);
+    let mut random = StdRng::seed_from_u64(20_030_318);
+    let is_over = &AtomicBool::new(false);
+    let mut center = fleet.center.take();
+    let site = &fleet.site;
+    let totals: Vec<u64> = thread::scope(|scope| {
+        let devices: Vec<_> = (0..DEVICES)
+            .map(|n| {
+                scope.spawn(move || {
+                    let mut random = StdRng::seed_from_u64(n.into());
+                    let mut total = 0;
+                    while !is_over.load(Ordering::SeqCst) {
+                        total += random.random_range(0..1_000u64);
+                        count_and_call(site, n, total, &mut random);
+                    }
+                    total
+                })
+            })
+            .collect();
+        for _ in 0..KILLS {
+            thread::sleep(Duration::from_millis(random.random_range(100..700)));
+            drop(center.take());
+            center = Some(site.serve("center"));
+        }
+        is_over.store(true, Ordering::SeqCst);
+        devices.into_iter().map(|device| device.join().unwrap()).collect()
+    });
+    fleet.center = center;
+    for (n, total) in (0..DEVICES).zip(totals) {
+        assert!(fleet.call(n, &["counter", "--set", &format!("total={total}")]).is_some());
+        assert_eq!(fleet.billed(n), total, "{}", number(n));
+    }
+    assert_eq!(fleet.list(&["center", "incidents"]), Vec::<Value>::new(), "no honest device is accused");
+    let audit = fleet.site.json(&["audit", "verify", "--data", &fleet.site.file("center")]);
+    assert_eq!(audit["valid"], true, "{audit}");
+}
+
+/// Counts and calls; now and then the device loses its power at a random moment.
+fn count_and_call(site: &Site, n: u32, total: u64, random: &mut StdRng) {
+    let set = format!("total={total}");
+    if random.random_range(0..3) > 0 {
+        call(site, n, &["counter", "--set", &set]);
+        return;
+    }
+    let (flash, url) = (flash(site, n), site.center_url());
+    let arguments = [
+        "device",
+        "call",
+        "counter",
+        "--set",
+        &set,
+        "--flash",
+        &flash,
+        "--center",
+        &url,
+        "--center-name",
+        "europe",
+    ];
+    let device =
+        Process(site.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    thread::sleep(Duration::from_millis(random.random_range(1..150)));
+    drop(device);
+}

@@ -24,7 +24,7 @@ pub struct Settings {
     pub token_seconds: u32,
     /// How long refusals wait.
     pub backoff: Backoff,
-    /// How often the authority is asked for registrations, and for who is shut out.
+    /// How often the authority is asked for registrations and for who is shut out; at most 30 seconds.
     pub pull_every: Duration,
 }
 
@@ -52,6 +52,9 @@ pub struct Authenticator {
 
 /// How often expired nonces and old keys are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// The authority is asked at least this often: who is shut out must be refused within a minute.
+const PULL_WITHIN: Duration = Duration::from_secs(30);
 
 impl Authenticator {
     /// The authenticator that its certificate names `member`, on a store whose vault is open.
@@ -116,7 +119,7 @@ impl Authenticator {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "it is not known whether more services are shut out");
                 }
-                sleep(self.settings.pull_every).await;
+                sleep(self.settings.pull_every.min(PULL_WITHIN)).await;
             }
         };
         tokio::join!(sweeping, pulling);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use cert::{Certificate, CertificateSerial, Fingerprint, Refusal};
+use identity::profile::KeyAlgorithm;
 use identity::{Member, MemberName, Role};
 use message::bytes::SecretBytes;
 use message::join::{JoinRequest, JoinToken, MemberRequest, Membership};
@@ -308,5 +309,6 @@ async fn check_joins_here(transaction: &mut Transaction, member: &Member) -> Res
 
 fn verified(signing_request: &[u8]) -> Result<SigningRequest, AuthorityError> {
     SigningRequest::verify(signing_request)
+        .and_then(|request| request.of(KeyAlgorithm::P256))
         .map_err(|error| AuthorityError::refused(ProblemCode::MalformedRequest, error.to_string()))
 }

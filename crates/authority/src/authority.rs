@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use cert::{Refusal, Trust};
+use identity::profile::KeyAlgorithm;
 use identity::{DeviceNumber, Transition};
 use message::bytes::Bytes;
 use message::join::Membership;
-use pki::{Curve, IssueError, IssuingCa, KeyError, PlantCa, SigningKey};
+use pki::{IssueError, IssuingCa, KeyError, PlantCa, SigningKey};
 use store::audit::{Actor, Cause};
 use store::authority::allotment;
 use store::authority::ca::{self, Ca, CaName};
@@ -153,5 +154,5 @@ async fn stored(snapshot: &mut Snapshot, name: CaName) -> Result<Ca, OpenError> 
 fn key(vault: &Vault, name: CaName, ca: &Ca) -> Result<SigningKey, OpenError> {
     let sealed = ca.sealed_key.as_ref().ok_or(OpenError::Missing)?;
     let der = vault.open(&ca_key_context(name), sealed)?;
-    Ok(SigningKey::from_pkcs8(Curve::P256, der.expose())?)
+    Ok(SigningKey::from_pkcs8(KeyAlgorithm::P256, der.expose())?)
 }

@@ -100,10 +100,11 @@ impl Authority {
         let (now, factory, own) = (self.desk.now(), factory.clone(), self.actor.clone());
         let intents: Vec<Intent> = prepared
             .iter()
-            .map(|device| Intent {
-                number: device.number().clone(),
-                certificate_serial: device.serial().as_bytes().to_vec(),
-                public_key_sha256: device.public_key_sha256().to_vec(),
+            .map(PreparedDevice::certificate)
+            .map(|certificate| Intent {
+                number: certificate.number().clone(),
+                certificate_serial: certificate.serial().as_bytes().to_vec(),
+                public_key_sha256: certificate.public_key_sha256().to_vec(),
             })
             .collect();
         self.desk
@@ -234,7 +235,8 @@ pub(crate) fn profile(product: &Product, now: i64) -> Result<(DeviceProfile, Val
         None => Validity::new(now, NO_EXPIRY),
     };
     let validity = validity.map_err(|_| corrupt("product.validity_days"))?;
-    Ok((DeviceProfile { organization }, validity))
+    let certificate = product.profile.certificate().ok_or_else(|| corrupt("product.key_algorithm"))?;
+    Ok((DeviceProfile { organization, key_algorithm: certificate.algorithm }, validity))
 }
 
 /// What the device must find when it reads the pack back, where it is given nothing else.

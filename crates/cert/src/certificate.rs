@@ -3,7 +3,9 @@
 use std::fmt;
 
 use der::asn1::PrintableStringRef;
+use der::referenced::OwnedToRef;
 use der::{Decode, Encode};
+use identity::profile::KeyAlgorithm;
 use identity::{DeviceNumber, Member};
 use x509_cert::certificate::Version;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -13,6 +15,7 @@ use x509_cert::ext::pkix::{
 };
 
 use crate::fingerprint::Fingerprint;
+use crate::key;
 use crate::refusal::Refusal;
 
 /// An X.509 certificate, read whole. It says nothing of whether the certificate is to be trusted.
@@ -115,11 +118,13 @@ impl Certificate {
 
     /// The subject's public key as a point on the curve P-256 (SEC 1, uncompressed), if it is one.
     pub fn p256_public_key(&self) -> Option<&[u8]> {
-        let spki = self.parsed.tbs_certificate().subject_public_key_info();
-        let curve = spki.algorithm.parameters.as_ref()?.decode_as::<const_oid::ObjectIdentifier>().ok()?;
-        let is_p256 = spki.algorithm.oid == const_oid::db::rfc5912::ID_EC_PUBLIC_KEY
-            && curve == const_oid::db::rfc5912::SECP_256_R_1;
-        is_p256.then(|| spki.subject_public_key.as_bytes())?
+        let is_p256 = self.key_algorithm() == Some(KeyAlgorithm::P256);
+        is_p256.then(|| self.tbs().subject_public_key_info().subject_public_key.as_bytes())?
+    }
+
+    /// The algorithm of the subject's key, where it is one of ours.
+    pub fn key_algorithm(&self) -> Option<KeyAlgorithm> {
+        key::algorithm(&self.tbs().subject_public_key_info().owned_to_ref())
     }
 
     pub(crate) fn tbs(&self) -> &x509_cert::TbsCertificate {

@@ -7,6 +7,7 @@
 //! while its credential is in use.
 
 use const_oid::db::rfc5280::ID_KP_CLIENT_AUTH;
+use identity::profile::KeyAlgorithm;
 use identity::{CredentialState, DeviceNumber};
 
 use crate::certificate::{Certificate, CertificateSerial};
@@ -65,7 +66,7 @@ impl DeviceVerifier {
 
     /// The device that presents this certificate (DER): signed directly by a listed issuing CA which
     /// the root signed, valid `now`, extended key usage with clientAuth, key usage exactly
-    /// digitalSignature, no CA, P-256, a serial number of 1 to 2^159, one device number.
+    /// digitalSignature, no CA, P-256 or P-384, a serial number of 1 to 2^159, one device number.
     pub fn verify(&self, certificate: &[u8], now: i64) -> Result<DeviceIdentity, Refusal> {
         self.verify_parsed(&Certificate::parse(certificate)?, now)
     }
@@ -77,7 +78,7 @@ impl DeviceVerifier {
     ) -> Result<DeviceIdentity, Refusal> {
         let issuer = self.trust.issuing_authority(certificate)?;
         issuer.verify(certificate, Purpose::Client, now)?;
-        check_signing_only(certificate)?;
+        check_signing_only(certificate, KeyAlgorithm::ALL)?;
         if !certificate.extended_key_usage()?.contains(&ID_KP_CLIENT_AUTH) {
             return Err(Refusal::ExtendedKeyUsage("clientAuth"));
         }

@@ -17,6 +17,7 @@ pub mod certificate;
 pub mod device;
 mod fingerprint;
 pub mod issuer;
+mod key;
 pub mod lint;
 pub mod possession;
 mod refusal;

@@ -24,9 +24,12 @@ mod rfc5280;
 use std::fmt;
 
 use der::{Decode, Encode};
+use identity::profile::KeyAlgorithm;
 
 use case::Case;
 use reading::{Signed, ToBeSigned};
+
+use crate::key;
 
 /// What a certificate is for; it decides which rules apply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +64,7 @@ impl fmt::Display for Finding {
 pub struct Issuer {
     name: Vec<u8>,
     key_identifier: Vec<u8>,
-    curve: Option<elliptic::Curve>,
+    key_algorithm: Option<KeyAlgorithm>,
 }
 
 /// The CA certificate cannot be read, or lacks a subject key identifier.
@@ -82,7 +85,7 @@ impl Issuer {
         Ok(Self {
             name: fields.subject.to_vec(),
             key_identifier: key_identifier.to_vec(),
-            curve: elliptic::curve(&fields.public_key),
+            key_algorithm: key::algorithm(&fields.public_key),
         })
     }
 }

@@ -3,14 +3,16 @@
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, EcdsaVerificationAlgorithm, UnparsedPublicKey,
 };
-use const_oid::ObjectIdentifier;
-use const_oid::db::rfc5912::{ID_EC_PUBLIC_KEY, SECP_256_R_1, SECP_384_R_1};
-use der::Decode;
+use der::referenced::OwnedToRef;
+use der::{Decode, Encode};
+use identity::profile::KeyAlgorithm;
 use identity::{DeviceNumber, HardwareUid, line};
 use x509_cert::request::CertReq;
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
 use crate::certificate::Certificate;
+use crate::fingerprint::Fingerprint;
+use crate::key;
 
 /// What a device signed, and what it signed it with.
 #[derive(Clone, Copy)]
@@ -68,15 +70,24 @@ pub fn verify_requested(signing_request: &[u8], proof: Proof<'_>) -> Result<(), 
     verify_signature(algorithm, key, proof)
 }
 
+/// SHA-256 of the public key info in a signing request (RFC 2986 DER).
+///
+/// # Errors
+/// It cannot be read, or no proof could be verified by its key.
+pub fn requested_key(signing_request: &[u8]) -> Result<Fingerprint, PossessionError> {
+    let request = CertReq::from_der(signing_request).map_err(|_| PossessionError::SigningRequest)?;
+    let public_key = request.info.public_key;
+    ecdsa(&public_key).ok_or(PossessionError::SigningRequest)?;
+    public_key.to_der().map(|der| Fingerprint::of(&der)).map_err(|_| PossessionError::SigningRequest)
+}
+
 /// How signatures by this key are verified, and its point; nothing for a key of another kind.
 fn ecdsa(spki: &SubjectPublicKeyInfoOwned) -> Option<(&'static EcdsaVerificationAlgorithm, &[u8])> {
-    let curve: ObjectIdentifier = spki.algorithm.parameters.as_ref()?.decode_as().ok()?;
-    let algorithm = match curve {
-        SECP_256_R_1 => &ECDSA_P256_SHA256_FIXED,
-        SECP_384_R_1 => &ECDSA_P384_SHA384_FIXED,
-        _ => return None,
+    let algorithm = match key::algorithm(&spki.owned_to_ref())? {
+        KeyAlgorithm::P256 => &ECDSA_P256_SHA256_FIXED,
+        KeyAlgorithm::P384 => &ECDSA_P384_SHA384_FIXED,
     };
-    (spki.algorithm.oid == ID_EC_PUBLIC_KEY).then_some((algorithm, spki.subject_public_key.as_bytes()?))
+    Some((algorithm, spki.subject_public_key.as_bytes()?))
 }
 
 fn verify_signature(

@@ -44,8 +44,8 @@ pub enum Refusal {
     /// The basic constraints do not say that it is no CA.
     #[error("its basic constraints do not say CA:FALSE")]
     BasicConstraints,
-    /// The key is not on the curve P-256.
-    #[error("its key is not on the curve P-256")]
+    /// The key is on none of the curves that its kind may use.
+    #[error("its key is not on a curve that it may be on: P-256, for a device P-256 or P-384")]
     Key,
     /// The serial number is not between 1 and 2^159.
     #[error("its serial number is not between 1 and 2^159")]

@@ -117,8 +117,11 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// Ends sign with P-256 keys only.
-const SCHEMES: [SignatureScheme; 1] = [SignatureScheme::ECDSA_NISTP256_SHA256];
+/// Hosts, being members, sign with keys on P-256 only.
+const HOST_SCHEMES: [SignatureScheme; 1] = [SignatureScheme::ECDSA_NISTP256_SHA256];
+/// Among those that open connections are devices, which may have a key on P-384.
+const PEER_SCHEMES: [SignatureScheme; 2] =
+    [SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::ECDSA_NISTP384_SHA384];
 
 #[derive(Debug)]
 struct PeerVerifier {
@@ -164,7 +167,7 @@ impl ClientCertVerifier for PeerVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        SCHEMES.to_vec()
+        PEER_SCHEMES.to_vec()
     }
 }
 
@@ -225,7 +228,7 @@ impl ServerCertVerifier for HostVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        SCHEMES.to_vec()
+        HOST_SCHEMES.to_vec()
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use const_oid::db::rfc5280::{ID_KP_CLIENT_AUTH, ID_KP_SERVER_AUTH};
 use identity::Member;
+use identity::profile::KeyAlgorithm;
 
 use crate::certificate::{Certificate, CertificateSerial};
 use crate::device::{DeviceIdentity, DeviceVerifier};
@@ -121,7 +122,7 @@ impl Trust {
         now: i64,
     ) -> Result<MemberIdentity, Refusal> {
         self.0.plant.verify(certificate, purpose, now)?;
-        check_signing_only(certificate)?;
+        check_signing_only(certificate, &[KeyAlgorithm::P256])?;
         let purposes = certificate.extended_key_usage()?;
         if !purposes.contains(&ID_KP_CLIENT_AUTH) {
             return Err(Refusal::ExtendedKeyUsage("clientAuth"));
@@ -134,8 +135,11 @@ impl Trust {
     }
 }
 
-/// What members and devices have in common: a P-256 key that signs and does nothing else.
-pub(crate) fn check_signing_only(certificate: &Certificate) -> Result<(), Refusal> {
+/// What members and devices have in common: a key of one of these algorithms that signs and does nothing else.
+pub(crate) fn check_signing_only(
+    certificate: &Certificate,
+    algorithms: &[KeyAlgorithm],
+) -> Result<(), Refusal> {
     match certificate.basic_constraints()? {
         Some((_, constraints)) if !constraints.ca && constraints.path_len_constraint.is_none() => {}
         _ => return Err(Refusal::BasicConstraints),
@@ -144,7 +148,9 @@ pub(crate) fn check_signing_only(certificate: &Certificate) -> Result<(), Refusa
     if certificate.key_usage()? != Some(only_signs) {
         return Err(Refusal::KeyUsage);
     }
-    certificate.p256_public_key().ok_or(Refusal::Key)?;
+    if !certificate.key_algorithm().is_some_and(|algorithm| algorithms.contains(&algorithm)) {
+        return Err(Refusal::Key);
+    }
     certificate.subject_key_identifier()?;
     Ok(())
 }

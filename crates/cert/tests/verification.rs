@@ -54,6 +54,20 @@ fn a_good_device_is_known_by_its_number_and_key() {
 }
 
 #[test]
+fn a_devices_key_is_on_p256_or_p384_and_a_members_on_p256() {
+    let plant = Plant::new();
+    let certificate = Draft::device(NUMBER, &Key::p384()).sign(&plant.issuing);
+    assert_eq!(verify_device(&plant, &certificate).unwrap().number.to_string(), NUMBER);
+    let p521 = |draft: &mut Draft| {
+        draft.spki.algorithm.parameters = Some((&const_oid::db::rfc5912::SECP_521_R_1).into())
+    };
+    assert_eq!(refused_device(p521), Refusal::Key);
+    assert_eq!(refused_member(p521), Refusal::Key);
+    let p384 = |draft: &mut Draft| draft.spki = Draft::device(NUMBER, &Key::p384()).spki;
+    assert_eq!(refused_member(p384), Refusal::Key);
+}
+
+#[test]
 fn a_device_certificate_may_last_for_ever() {
     let plant = Plant::new();
     let mut draft = Draft::device(NUMBER, &Key::p256());
@@ -112,7 +126,6 @@ fn purposes_keys_and_extensions_that_are_not_a_devices_are_refused() {
     assert!(path(refused_device(|draft| draft.set(purposes(vec![rfc5280::ANY_EXTENDED_KEY_USAGE])))));
     let authority = BasicConstraints { ca: true, path_len_constraint: None };
     assert!(path(refused_device(|draft| draft.set(true_extension(true, authority)))));
-    assert_eq!(refused_device(|draft| draft.spki = Draft::device(NUMBER, &Key::p384()).spki), Refusal::Key);
     let unknown = Extension { critical: true, ..true_extension(true, CertificatePolicies(Vec::new())) };
     let unknown =
         Extension { extn_id: const_oid::ObjectIdentifier::new_unwrap("1.3.6.1.4.1.99999.1"), ..unknown };

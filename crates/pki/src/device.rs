@@ -7,14 +7,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use aws_lc_rs::digest::{SHA256, digest};
 use cert::lint::Kind;
 use der::Encode;
+use identity::profile::KeyAlgorithm;
 use identity::{DeviceNumber, Random};
 use spki::SubjectPublicKeyInfoOwned;
 use x509_cert::time::Time;
 use zeroize::Zeroizing;
 
-use crate::key::{Curve, SigningKey};
+use crate::key::{SigningKey, public_key_info};
 use crate::name::{self, NameText};
 use crate::profile::{self, Extensions, Profile};
+use crate::request::SigningRequest;
 use crate::serial::CertificateSerial;
 use crate::signer::{self, IssueError, Linted, Signer};
 use crate::template::{Fields, Template};
@@ -25,6 +27,8 @@ use crate::validity::Validity;
 pub struct DeviceProfile {
     /// The maker that stands in the subject, where one does.
     pub organization: Option<NameText>,
+    /// The devices' keys.
+    pub key_algorithm: KeyAlgorithm,
 }
 
 /// The CA that signs devices.
@@ -44,14 +48,21 @@ struct TemplateKey {
     is_not_after_general: bool,
 }
 
-/// A new device key and the linted certificate for it, not signed yet.
+/// The linted certificate of a device, not signed yet.
 ///
-/// [`IssuingCa::issue`] consumes it. Dropped instead, the key is wiped and its serial never used.
-pub struct PreparedDevice {
+/// [`IssuingCa::certify`] consumes it. Dropped instead, its serial is never used.
+pub struct PreparedCertificate {
     linted: Linted,
     number: DeviceNumber,
     serial: CertificateSerial,
     public_key_sha256: [u8; 32],
+}
+
+/// A new device key and the linted certificate for it, not signed yet.
+///
+/// [`IssuingCa::issue`] consumes it. Dropped instead, the key is wiped.
+pub struct PreparedDevice {
+    certificate: PreparedCertificate,
     secret_key: Zeroizing<Vec<u8>>,
 }
 
@@ -65,7 +76,7 @@ pub struct DeviceCredential {
     pub secret_key: Zeroizing<Vec<u8>>,
 }
 
-impl PreparedDevice {
+impl PreparedCertificate {
     /// The number that the certificate will name.
     pub fn number(&self) -> &DeviceNumber {
         &self.number
@@ -84,6 +95,13 @@ impl PreparedDevice {
     /// The bytes that were linted and will be signed.
     pub fn to_be_signed(&self) -> &[u8] {
         self.linted.to_be_signed()
+    }
+}
+
+impl PreparedDevice {
+    /// The certificate for the key.
+    pub fn certificate(&self) -> &PreparedCertificate {
+        &self.certificate
     }
 }
 
@@ -113,28 +131,27 @@ impl IssuingCa {
         validity: Validity,
         random: &dyn Random,
     ) -> Result<PreparedDevice, IssueError> {
-        let key = SigningKey::generate(Curve::P256)?;
-        let not_before = validity.not_before().to_unix_duration().as_secs();
-        let serial =
-            CertificateSerial::in_order(not_before, self.prepared.fetch_add(1, Ordering::Relaxed), random);
-        let template = self.template(profile, number, serial, validity)?;
-        let to_be_signed = template.fill(&Fields {
-            serial: serial.as_bytes(),
-            not_before: &time_content(validity.not_before())?,
-            not_after: &time_content(validity.not_after())?,
-            number: number.text().as_bytes(),
-            point: key.public_point(),
-            key_identifier: &profile::key_identifier(key.public_point()),
-        });
-        let mut public_key_sha256 = [0; 32];
-        public_key_sha256.copy_from_slice(digest(&SHA256, template.public_key_info(&to_be_signed)).as_ref());
-        Ok(PreparedDevice {
-            linted: self.signer.lint(Kind::Device, to_be_signed)?,
-            number: number.clone(),
-            serial,
-            public_key_sha256,
-            secret_key: key.to_pkcs8()?,
-        })
+        let key = SigningKey::generate(profile.key_algorithm)?;
+        let certificate = self.fill(profile, number, validity, key.public_point(), random)?;
+        Ok(PreparedDevice { certificate, secret_key: key.to_pkcs8()? })
+    }
+
+    /// Makes a serial for a device that has made its key itself, encodes its certificate and lints it.
+    ///
+    /// # Errors
+    /// Where the request's key is not of the profile's algorithm, a rule does not hold, or the library fails.
+    pub fn prepare_for(
+        &self,
+        request: &SigningRequest,
+        profile: &DeviceProfile,
+        number: &DeviceNumber,
+        validity: Validity,
+        random: &dyn Random,
+    ) -> Result<PreparedCertificate, IssueError> {
+        if request.algorithm() != profile.key_algorithm {
+            return Err(IssueError::OtherAlgorithm);
+        }
+        self.fill(profile, number, validity, request.public_point(), random)
     }
 
     /// Signs what was prepared.
@@ -142,8 +159,44 @@ impl IssuingCa {
     /// # Errors
     /// Where another CA prepared it, or the library fails.
     pub fn issue(&self, prepared: PreparedDevice) -> Result<DeviceCredential, IssueError> {
-        let PreparedDevice { linted, number, secret_key, .. } = prepared;
-        Ok(DeviceCredential { number, certificate: self.signer.sign(linted)?, secret_key })
+        let PreparedDevice { certificate, secret_key } = prepared;
+        let number = certificate.number.clone();
+        Ok(DeviceCredential { number, certificate: self.certify(certificate)?, secret_key })
+    }
+
+    /// Signs what was prepared for a device that has made its key itself: its certificate, DER.
+    ///
+    /// # Errors
+    /// Where another CA prepared it, or the library fails.
+    pub fn certify(&self, prepared: PreparedCertificate) -> Result<Vec<u8>, IssueError> {
+        self.signer.sign(prepared.linted)
+    }
+
+    /// The certificate for the key with this public point, linted.
+    fn fill(
+        &self,
+        profile: &DeviceProfile,
+        number: &DeviceNumber,
+        validity: Validity,
+        point: &[u8],
+        random: &dyn Random,
+    ) -> Result<PreparedCertificate, IssueError> {
+        let not_before = validity.not_before().to_unix_duration().as_secs();
+        let serial =
+            CertificateSerial::in_order(not_before, self.prepared.fetch_add(1, Ordering::Relaxed), random);
+        let template = self.template(profile, number, serial, point, validity)?;
+        let to_be_signed = template.fill(&Fields {
+            serial: serial.as_bytes(),
+            not_before: &time_content(validity.not_before())?,
+            not_after: &time_content(validity.not_after())?,
+            number: number.text().as_bytes(),
+            point,
+            key_identifier: &profile::key_identifier(point),
+        });
+        let mut public_key_sha256 = [0; 32];
+        public_key_sha256.copy_from_slice(digest(&SHA256, template.public_key_info(&to_be_signed)).as_ref());
+        let linted = self.signer.lint(Kind::Device, to_be_signed)?;
+        Ok(PreparedCertificate { linted, number: number.clone(), serial, public_key_sha256 })
     }
 
     /// The template that fits, made from this very certificate where there is none yet.
@@ -152,6 +205,7 @@ impl IssuingCa {
         profile: &DeviceProfile,
         number: &DeviceNumber,
         serial: CertificateSerial,
+        point: &[u8],
         validity: Validity,
     ) -> Result<Arc<Template>, IssueError> {
         let key = TemplateKey {
@@ -164,8 +218,8 @@ impl IssuingCa {
         if let Some(template) = self.templates.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(template));
         }
-        let placeholder = self.signer.key.public_key_info()?;
-        let bytes = self.build(profile, number, serial, placeholder, validity)?;
+        let public_key = public_key_info(profile.key_algorithm, point)?;
+        let bytes = self.build(profile, number, serial, public_key, validity)?;
         let template = Arc::new(Template::new(bytes)?);
         let mut templates = self.templates.write().unwrap_or_else(PoisonError::into_inner);
         templates.insert(key, Arc::clone(&template));
@@ -225,10 +279,16 @@ mod tests {
     }
 
     fn profile() -> impl Strategy<Value = DeviceProfile> {
-        proptest::option::of("[ -~äöüß日本]{1,64}").prop_map(|organization| DeviceProfile {
-            organization: organization.map(|text| text.parse().unwrap()),
-        })
+        let organization = proptest::option::of("[ -~äöüß日本]{1,64}");
+        (organization, proptest::sample::select(KeyAlgorithm::ALL)).prop_map(
+            |(organization, key_algorithm)| DeviceProfile {
+                organization: organization.map(|text| text.parse().unwrap()),
+                key_algorithm,
+            },
+        )
     }
+
+    const NAMELESS: DeviceProfile = DeviceProfile { organization: None, key_algorithm: KeyAlgorithm::P256 };
 
     #[test]
     fn a_filled_template_is_what_the_builder_makes() {
@@ -239,7 +299,7 @@ mod tests {
             prop_assume!(one != other);
             let number: DeviceNumber = number.parse().unwrap();
             let validity = Validity::new(one.min(other), one.max(other)).unwrap();
-            let prepared = ca.prepare(&profile, &number, validity, &SystemRandom).unwrap();
+            let prepared = ca.prepare(&profile, &number, validity, &SystemRandom).unwrap().certificate;
             let fields = ToBeSigned::read(prepared.to_be_signed()).unwrap();
             let built = ca.build(&profile, &number, prepared.serial(), fields.public_key.ref_to_owned(), validity);
             prop_assert_eq!(prepared.to_be_signed(), built.unwrap());
@@ -251,9 +311,8 @@ mod tests {
         let ca = issuing_ca();
         let validity = Validity::new(1_800_000_000, NO_EXPIRY).unwrap();
         let number = "3012-123456".parse().unwrap();
-        let prepared =
-            ca.prepare(&DeviceProfile { organization: None }, &number, validity, &SystemRandom).unwrap();
-        let linted = prepared.to_be_signed().to_vec();
+        let prepared = ca.prepare(&NAMELESS, &number, validity, &SystemRandom).unwrap();
+        let linted = prepared.certificate().to_be_signed().to_vec();
         let issued = ca.issue(prepared).unwrap();
         let signed = <cert::lint::reading::Signed<'_> as der::Decode>::from_der(&issued.certificate).unwrap();
         assert_eq!(signed.to_be_signed.to_der().unwrap(), linted);
@@ -264,8 +323,7 @@ mod tests {
         let (one, other) = (issuing_ca(), issuing_ca());
         let validity = Validity::new(1_800_000_000, NO_EXPIRY).unwrap();
         let number = "3012-123456".parse().unwrap();
-        let prepared =
-            one.prepare(&DeviceProfile { organization: None }, &number, validity, &SystemRandom).unwrap();
+        let prepared = one.prepare(&NAMELESS, &number, validity, &SystemRandom).unwrap();
         assert!(matches!(other.issue(prepared), Err(IssueError::OtherCa)));
     }
 }

@@ -10,24 +10,16 @@ use const_oid::db::rfc5912::{
 };
 use der::asn1::{Any, BitString};
 use der::{Document, Encode};
+use identity::profile::KeyAlgorithm;
 use signature::Keypair;
 use spki::{
     AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, EncodePublicKey, SubjectPublicKeyInfoOwned,
 };
 use zeroize::Zeroizing;
 
-/// The curve of a key; it decides the hash of its signatures.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Curve {
-    /// P-256, signs with SHA-256.
-    P256,
-    /// P-384, signs with SHA-384.
-    P384,
-}
-
 /// A private key that signs. It has no Debug and no copy.
 pub struct SigningKey {
-    curve: Curve,
+    algorithm: KeyAlgorithm,
     pair: EcdsaKeyPair,
 }
 
@@ -37,8 +29,8 @@ pub enum KeyError {
     /// The cryptographic library gave no key; it says no more than that.
     #[error("the cryptographic library could not make a key")]
     Generation,
-    /// The bytes are no PKCS#8 private key of this curve.
-    #[error("not a PKCS#8 private key on the expected curve")]
+    /// The bytes are no PKCS#8 private key of this algorithm.
+    #[error("not a PKCS#8 private key of the expected algorithm")]
     NotAKey,
     /// The cryptographic library did not sign; it says no more than that.
     #[error("the cryptographic library could not sign")]
@@ -50,18 +42,18 @@ impl SigningKey {
     ///
     /// # Errors
     /// Where the library fails.
-    pub fn generate(curve: Curve) -> Result<Self, KeyError> {
-        let pair = EcdsaKeyPair::generate(algorithm(curve)).map_err(|_| KeyError::Generation)?;
-        Ok(Self { curve, pair })
+    pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
+        let pair = EcdsaKeyPair::generate(signing(algorithm)).map_err(|_| KeyError::Generation)?;
+        Ok(Self { algorithm, pair })
     }
 
     /// A stored key. Fresh keys never take this way: parsing costs more than making one.
     ///
     /// # Errors
-    /// Where the bytes are not PKCS#8 with a key on this curve.
-    pub fn from_pkcs8(curve: Curve, der: &[u8]) -> Result<Self, KeyError> {
-        let pair = EcdsaKeyPair::from_pkcs8(algorithm(curve), der).map_err(|_| KeyError::NotAKey)?;
-        Ok(Self { curve, pair })
+    /// Where the bytes are not PKCS#8 with a key of this algorithm.
+    pub fn from_pkcs8(algorithm: KeyAlgorithm, der: &[u8]) -> Result<Self, KeyError> {
+        let pair = EcdsaKeyPair::from_pkcs8(signing(algorithm), der).map_err(|_| KeyError::NotAKey)?;
+        Ok(Self { algorithm, pair })
     }
 
     /// The key as PKCS#8 DER (RFC 5958), for storing or handing over. Wiped on drop.
@@ -73,17 +65,12 @@ impl SigningKey {
         Ok(Zeroizing::new(document.as_ref().to_vec()))
     }
 
-    /// The curve the key is on.
-    pub fn curve(&self) -> Curve {
-        self.curve
-    }
-
     /// The public key as an uncompressed point (SEC 1).
     pub fn public_point(&self) -> &[u8] {
         self.pair.public_key().as_ref()
     }
 
-    /// ECDSA over `message` with the curve's hash, DER.
+    /// ECDSA over `message` with the algorithm's hash, DER.
     ///
     /// # Errors
     /// Where the library fails.
@@ -92,25 +79,33 @@ impl SigningKey {
         Ok(signature.as_ref().to_vec())
     }
 
-    /// The algorithm of its signatures (RFC 5758 clause 3.2: without parameters).
+    /// The algorithm of its signatures.
     pub(crate) fn signature_algorithm(&self) -> AlgorithmIdentifierOwned {
-        let oid = match self.curve {
-            Curve::P256 => ECDSA_WITH_SHA_256,
-            Curve::P384 => ECDSA_WITH_SHA_384,
-        };
-        AlgorithmIdentifierOwned { oid, parameters: None }
+        signature_algorithm(self.algorithm)
     }
 
     pub(crate) fn public_key_info(&self) -> der::Result<SubjectPublicKeyInfoOwned> {
-        public_key_info(self.curve, self.public_point())
+        public_key_info(self.algorithm, self.public_point())
     }
 }
 
+/// The algorithm of signatures by such a key (RFC 5758 clause 3.2: without parameters).
+pub(crate) fn signature_algorithm(algorithm: KeyAlgorithm) -> AlgorithmIdentifierOwned {
+    let oid = match algorithm {
+        KeyAlgorithm::P256 => ECDSA_WITH_SHA_256,
+        KeyAlgorithm::P384 => ECDSA_WITH_SHA_384,
+    };
+    AlgorithmIdentifierOwned { oid, parameters: None }
+}
+
 /// The public key info of a point (RFC 5480 clause 2).
-pub(crate) fn public_key_info(curve: Curve, point: &[u8]) -> der::Result<SubjectPublicKeyInfoOwned> {
-    let named_curve = match curve {
-        Curve::P256 => SECP_256_R_1,
-        Curve::P384 => SECP_384_R_1,
+pub(crate) fn public_key_info(
+    algorithm: KeyAlgorithm,
+    point: &[u8],
+) -> der::Result<SubjectPublicKeyInfoOwned> {
+    let named_curve = match algorithm {
+        KeyAlgorithm::P256 => SECP_256_R_1,
+        KeyAlgorithm::P384 => SECP_384_R_1,
     };
     Ok(SubjectPublicKeyInfoOwned {
         algorithm: AlgorithmIdentifierOwned {
@@ -121,10 +116,10 @@ pub(crate) fn public_key_info(curve: Curve, point: &[u8]) -> der::Result<Subject
     })
 }
 
-fn algorithm(curve: Curve) -> &'static EcdsaSigningAlgorithm {
-    match curve {
-        Curve::P256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
-        Curve::P384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
+fn signing(algorithm: KeyAlgorithm) -> &'static EcdsaSigningAlgorithm {
+    match algorithm {
+        KeyAlgorithm::P256 => &ECDSA_P256_SHA256_ASN1_SIGNING,
+        KeyAlgorithm::P384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
     }
 }
 

@@ -2,11 +2,12 @@
 
 use der::pem::LineEnding;
 use identity::Random;
+use identity::profile::KeyAlgorithm;
 use pkcs8::pkcs5::pbes2;
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument};
 use zeroize::Zeroizing;
 
-use crate::key::{Curve, KeyError, SigningKey};
+use crate::key::{KeyError, SigningKey};
 
 /// Rounds of PBKDF2 with HMAC-SHA-256: a few tenths of a second a guess.
 const ROUNDS: u32 = 600_000;
@@ -53,7 +54,11 @@ pub fn encrypt_key(
 ///
 /// # Errors
 /// Where the text is no key file, or the passphrase does not open it.
-pub fn decrypt_key(pem: &str, passphrase: &[u8], curve: Curve) -> Result<SigningKey, KeyFileError> {
+pub fn decrypt_key(
+    pem: &str,
+    passphrase: &[u8],
+    algorithm: KeyAlgorithm,
+) -> Result<SigningKey, KeyFileError> {
     let (label, document) = SecretDocument::from_pem(pem).map_err(|_| KeyFileError::NotAKeyFile)?;
     if label != PEM_LABEL {
         return Err(KeyFileError::NotAKeyFile);
@@ -61,5 +66,5 @@ pub fn decrypt_key(pem: &str, passphrase: &[u8], curve: Curve) -> Result<Signing
     let encrypted: EncryptedPrivateKeyInfoRef<'_> =
         document.decode_msg().map_err(|_| KeyFileError::NotAKeyFile)?;
     let plain = encrypted.decrypt(passphrase).map_err(|_| KeyFileError::WrongPassphrase)?;
-    Ok(SigningKey::from_pkcs8(curve, plain.as_bytes())?)
+    Ok(SigningKey::from_pkcs8(algorithm, plain.as_bytes())?)
 }

@@ -5,7 +5,7 @@
 //! | CA | key | signs | room |
 //! | --- | --- | --- | --- |
 //! | [`Root`] | P-384, in an encrypted file that is kept apart | the two below | [`root`] |
-//! | [`IssuingCa`] | P-256 | devices | [`device`] |
+//! | [`IssuingCa`] | P-256 | devices, with keys on P-256 or P-384 | [`device`] |
 //! | [`PlantCa`] | P-256 | members: authority, gateways, stations | [`member`] |
 //!
 //! Whatever is signed was linted first: a CA makes a `Linted`, and signing consumes it, so that the
@@ -26,8 +26,8 @@ pub mod device;
 pub mod member;
 pub mod root;
 
-pub use device::{DeviceCredential, DeviceProfile, IssuingCa, PreparedDevice};
-pub use key::{Curve, KeyError, SigningKey};
+pub use device::{DeviceCredential, DeviceProfile, IssuingCa, PreparedCertificate, PreparedDevice};
+pub use key::{KeyError, SigningKey};
 pub use key_file::{KeyFileError, decrypt_key, encrypt_key};
 pub use member::PlantCa;
 pub use name::{NameText, ParseNameTextError};

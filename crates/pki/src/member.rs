@@ -1,9 +1,10 @@
 //! The CA of members: authority, gateways, stations.
 
 use cert::lint::Kind;
+use identity::profile::KeyAlgorithm;
 use identity::{Member, Random};
 
-use crate::key::{Curve, SigningKey};
+use crate::key::SigningKey;
 use crate::name;
 use crate::profile::{Extensions, Profile};
 use crate::request::SigningRequest;
@@ -54,7 +55,7 @@ impl PlantCa {
         now: i64,
         random: &dyn Random,
     ) -> Result<(Vec<u8>, SigningKey), IssueError> {
-        let key = SigningKey::generate(Curve::P256)?;
+        let key = SigningKey::generate(KeyAlgorithm::P256)?;
         let certificate = self.sign(member, key.public_key_info()?, now, random)?;
         Ok((certificate, key))
     }

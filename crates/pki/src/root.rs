@@ -2,8 +2,9 @@
 
 use cert::lint::Kind;
 use identity::Random;
+use identity::profile::KeyAlgorithm;
 
-use crate::key::{Curve, SigningKey};
+use crate::key::SigningKey;
 use crate::name::{self, NameText};
 use crate::profile::{Extensions, Profile};
 use crate::signer::{self, IssueError, Signer};
@@ -31,7 +32,7 @@ impl Root {
         validity: Validity,
         random: &dyn Random,
     ) -> Result<Self, IssueError> {
-        let key = SigningKey::generate(Curve::P384)?;
+        let key = SigningKey::generate(KeyAlgorithm::P384)?;
         let subject = name::common_name(organization, common_name.as_str())?;
         let profile = Profile {
             issuer: subject.clone(),
@@ -61,7 +62,7 @@ impl Root {
         validity: Validity,
         random: &dyn Random,
     ) -> Result<IssuedCa, IssueError> {
-        let key = SigningKey::generate(Curve::P256)?;
+        let key = SigningKey::generate(KeyAlgorithm::P256)?;
         let profile = Profile {
             issuer: self.0.name.clone(),
             subject: name::common_name(organization, common_name.as_str())?,

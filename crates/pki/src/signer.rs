@@ -30,6 +30,9 @@ pub enum IssueError {
     /// The certificate is not that of a CA, or cannot be read.
     #[error("the CA's certificate cannot be used")]
     WrongCertificate,
+    /// A device's key is not of the algorithm that its product demands.
+    #[error("the device's key is not of its product's algorithm")]
+    OtherAlgorithm,
     /// What was prepared by one CA was handed to another.
     #[error("prepared for another CA")]
     OtherCa,

@@ -9,6 +9,7 @@ use axum::http::{Request, Response};
 use center::{Center, Desk, Settings};
 use cert::tls::{self, HostTrust};
 use cert::{Certificate, DeviceIdentity, DeviceVerifier, Fingerprint, Trust};
+use identity::profile::KeyAlgorithm;
 use identity::{Clock, CredentialState, DeviceNumber, Member, Random};
 use message::bytes::Bytes;
 use message::call::{Call, CallAnswer, Counter, Event};
@@ -119,7 +120,7 @@ impl Plant {
 
     pub fn issued_by(&self, ca: &IssuingCa, number: &str) -> Device {
         let number: DeviceNumber = number.parse().unwrap();
-        let profile = DeviceProfile { organization: None };
+        let profile = DeviceProfile { organization: None, key_algorithm: KeyAlgorithm::P256 };
         let forever = Validity::new(START - 60, NO_EXPIRY).unwrap();
         let prepared = ca.prepare(&profile, &number, forever, &SystemRandom).unwrap();
         let made = ca.issue(prepared).unwrap();

@@ -6,13 +6,14 @@ use const_oid::db::rfc5280::{
 };
 use der::asn1::{GeneralizedTime, OctetStringRef, UtcTime};
 use der::{DateTime, Decode, Tag, Tagged};
+use identity::profile::KeyAlgorithm;
 use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName,
 };
 
-use super::elliptic::{self, Curve};
 use super::reading::{Attribute, ToBeSigned};
 use super::{Issuer, Kind};
+use crate::key;
 
 /// A certificate with everything the rules ask about, parsed once.
 pub(super) struct Case<'a> {
@@ -23,7 +24,7 @@ pub(super) struct Case<'a> {
     pub(super) not_after: Option<DateTime>,
     /// None where the subject is not a well-formed name.
     pub(super) subject: Option<Vec<Attribute<'a>>>,
-    pub(super) curve: Option<Curve>,
+    pub(super) key_algorithm: Option<KeyAlgorithm>,
     pub(super) authority_key: Known<AuthorityKeyIdentifier>,
     pub(super) subject_key: Known<&'a OctetStringRef>,
     pub(super) key_usage: Known<KeyUsage>,
@@ -69,7 +70,7 @@ impl<'a> Case<'a> {
             not_before: date_time(fields.not_before),
             not_after: date_time(fields.not_after),
             subject: fields.subject_attributes().ok(),
-            curve: elliptic::curve(&fields.public_key),
+            key_algorithm: key::algorithm(&fields.public_key),
             authority_key: known(fields, ID_CE_AUTHORITY_KEY_IDENTIFIER),
             subject_key: known(fields, ID_CE_SUBJECT_KEY_IDENTIFIER),
             key_usage: known(fields, ID_CE_KEY_USAGE),

@@ -9,12 +9,12 @@ use const_oid::db::rfc5280::{
     ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER, ID_KP_CLIENT_AUTH, ID_KP_SERVER_AUTH,
 };
 use der::asn1::{PrintableStringRef, Utf8StringRef};
+use identity::profile::KeyAlgorithm;
 use identity::{DeviceNumber, Member};
 use x509_cert::ext::pkix::KeyUsages;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use super::case::Case;
-use super::elliptic::Curve;
 use super::{ALL, CAS, END_ENTITIES, Kind, Rule};
 
 /// The longest that a member's certificate is valid.
@@ -32,11 +32,14 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         clause: "touchmark profile, public key",
-        sentence: "the root has a key on P-384, everyone else on P-256",
+        sentence: "the root has a key on P-384, CAs and members have one on P-256, a device on either",
         kinds: ALL,
         holds: |case| {
-            let demanded = if case.kind == Kind::Root { Curve::P384 } else { Curve::P256 };
-            case.curve.is_none_or(|curve| curve == demanded)
+            case.key_algorithm.is_none_or(|algorithm| match case.kind {
+                Kind::Root => algorithm == KeyAlgorithm::P384,
+                Kind::Ca | Kind::Member => algorithm == KeyAlgorithm::P256,
+                Kind::Device => true,
+            })
         },
     },
     Rule {

@@ -158,8 +158,12 @@ impl Plant {
 
     /// A new device's credential.
     pub fn device(&self, number: &str) -> Credential {
-        let key = Key::p256();
-        let certificate = Draft::device(number, &key).sign(&self.issuing);
+        self.device_with(number, &Key::p256())
+    }
+
+    /// A device's credential with this key.
+    pub fn device_with(&self, number: &str, key: &Key) -> Credential {
+        let certificate = Draft::device(number, key).sign(&self.issuing);
         Credential::new(vec![certificate, self.issuing.der.clone()], key.pkcs8())
     }
 }

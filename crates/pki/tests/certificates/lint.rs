@@ -223,7 +223,7 @@ const CORPUS: &[Broken] = &[
     (Kind::Root, "touchmark profile, public key", "P-384", |fields| {
         fields.set_curve(const_oid::db::rfc5912::SECP_256_R_1, 65);
     }),
-    (Kind::Device, "touchmark profile, public key", "P-256", |fields| fields.set_curve(SECP_384_R_1, 97)),
+    (Kind::Member, "touchmark profile, public key", "P-256", |fields| fields.set_curve(SECP_384_R_1, 97)),
     (Kind::Device, "touchmark profile, subject of a device", "as PrintableString", |fields| {
         fields.rename_device(Tag::Utf8String, "3012-123456");
     }),

@@ -3,9 +3,13 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use pki::{Curve, KeyFileError, certificate_pem, decrypt_key, encrypt_key};
+use identity::profile::KeyAlgorithm;
+use pki::{
+    DeviceCredential, DeviceProfile, KeyFileError, NO_EXPIRY, Validity, certificate_pem, decrypt_key,
+    encrypt_key,
+};
 
-use crate::plant::{SystemRandom, plant};
+use crate::plant::{NOW, Plant, SystemRandom, plant};
 
 const PASSPHRASE: &[u8] = b"correct-horse";
 
@@ -29,17 +33,21 @@ fn assert_shows(text: &str, lines: &[&str]) {
 /// The PEM files of a plant in a directory of their own.
 fn files() -> tempfile::TempDir {
     let plant = plant();
+    files_of(&plant, &plant.device)
+}
+
+fn files_of(plant: &Plant, device: &DeviceCredential) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for (name, der) in [
         ("root", plant.root.certificate()),
         ("issuing", plant.issuing.certificate()),
         ("plant", plant.plant.certificate()),
-        ("device", plant.device.certificate.as_slice()),
+        ("device", device.certificate.as_slice()),
         ("member", plant.member.as_slice()),
     ] {
         std::fs::write(directory.path().join(format!("{name}.pem")), certificate_pem(der)).unwrap();
     }
-    std::fs::write(directory.path().join("device-key.der"), &plant.device.secret_key).unwrap();
+    std::fs::write(directory.path().join("device-key.der"), &device.secret_key).unwrap();
     directory
 }
 
@@ -85,6 +93,34 @@ fn openssl_shows_a_device_certificate_as_ieee_802_1ar_describes() {
 }
 
 #[test]
+fn openssl_verifies_and_shows_a_device_with_a_key_on_p384() {
+    let plant = plant();
+    let profile = DeviceProfile { organization: None, key_algorithm: KeyAlgorithm::P384 };
+    let validity = Validity::new(NOW, NO_EXPIRY).unwrap();
+    let number = "A123-654321".parse().unwrap();
+    let prepared = plant.issuing.prepare(&profile, &number, validity, &SystemRandom).unwrap();
+    let device = plant.issuing.issue(prepared).unwrap();
+    let files = files_of(&plant, &device);
+    let verified = shown(
+        files.path(),
+        "verify -x509_strict -attime 1770000000 -CAfile root.pem -untrusted issuing.pem \
+         -purpose sslclient device.pem",
+    );
+    assert_eq!(verified, "device.pem: OK\n");
+    let text = shown(files.path(), "x509 -in device.pem -noout -text");
+    assert_shows(
+        &text,
+        &[
+            "Signature Algorithm: ecdsa-with-SHA256",
+            "NIST CURVE: P-384",
+            "Subject: serialNumber = A123-654321",
+        ],
+    );
+    let key = shown(files.path(), "pkey -inform DER -in device-key.der -pubout");
+    assert_eq!(key, shown(files.path(), "x509 -in device.pem -noout -pubkey"));
+}
+
+#[test]
 fn openssl_shows_the_cas_and_a_member() {
     let files = files();
     let root = shown(files.path(), "x509 -in root.pem -noout -text");
@@ -119,9 +155,10 @@ fn openssl_opens_the_root_key_file() {
 fn the_root_key_file_opens_with_its_passphrase_only() {
     let plant = plant();
     let pem = encrypt_key(plant.root.key(), PASSPHRASE, &SystemRandom).unwrap();
-    let opened = decrypt_key(&pem, PASSPHRASE, Curve::P384).unwrap();
+    let opened = decrypt_key(&pem, PASSPHRASE, KeyAlgorithm::P384).unwrap();
     assert_eq!(opened.public_point(), plant.root.key().public_point());
-    let refused = |pem: &str, passphrase: &[u8]| decrypt_key(pem, passphrase, Curve::P384).err().unwrap();
+    let refused =
+        |pem: &str, passphrase: &[u8]| decrypt_key(pem, passphrase, KeyAlgorithm::P384).err().unwrap();
     assert!(matches!(refused(&pem, b"correct-house"), KeyFileError::WrongPassphrase));
     assert!(matches!(refused("no key at all", PASSPHRASE), KeyFileError::NotAKeyFile));
     let certificate = certificate_pem(plant.root.certificate());

@@ -1,6 +1,7 @@
 //! A root, the two CAs below it, a device and a member, for tests.
 
 use identity::Random;
+use identity::profile::KeyAlgorithm;
 use pki::{DeviceCredential, DeviceProfile, IssuingCa, NO_EXPIRY, PlantCa, Root, Validity};
 
 /// 2026-01-01T00:00:00Z.
@@ -31,7 +32,7 @@ pub fn plant() -> Plant {
     let plant = root.issue_ca(Some(&maker), &name("test members"), forever, &SystemRandom).unwrap();
     let issuing = IssuingCa::open(issuing.certificate, issuing.key).unwrap();
     let plant = PlantCa::open(plant.certificate, plant.key).unwrap();
-    let profile = DeviceProfile { organization: Some(maker) };
+    let profile = DeviceProfile { organization: Some(maker), key_algorithm: KeyAlgorithm::P256 };
     let number = "3012-123456".parse().unwrap();
     let prepared = issuing.prepare(&profile, &number, forever, &SystemRandom).unwrap();
     let device = issuing.issue(prepared).unwrap();

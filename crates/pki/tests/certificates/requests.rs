@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use cert::Fingerprint;
 use cert::lint::{Issuer, Kind, findings_of_certificate};
-use pki::{RequestError, SigningRequest};
+use identity::profile::KeyAlgorithm;
+use pki::{DeviceProfile, IssueError, NO_EXPIRY, RequestError, SigningRequest, Validity};
 
 use crate::plant::{NOW, SystemRandom, plant};
 
@@ -18,7 +20,8 @@ fn request(key_options: &[&str]) -> Vec<u8> {
     let (key, request) = (file("key.pem"), file("request.der"));
     run(&[&["genpkey"], key_options].concat(), &key);
     let key = key.to_str().unwrap();
-    run(&["req", "-new", "-key", key, "-sha256", "-subj", "/CN=whoever", "-outform", "DER"], &request);
+    let digest = if key_options == P384 { "-sha384" } else { "-sha256" };
+    run(&["req", "-new", "-key", key, digest, "-subj", "/CN=whoever", "-outform", "DER"], &request);
     std::fs::read(request).unwrap()
 }
 
@@ -39,6 +42,33 @@ fn a_request_from_openssl_becomes_the_member_that_the_token_names() {
 }
 
 #[test]
+fn a_request_from_a_device_becomes_the_certificate_of_its_own_key() {
+    let plant = plant();
+    let number = "3012-123457".parse().unwrap();
+    let forever = Validity::new(NOW, NO_EXPIRY).unwrap();
+    for (key_algorithm, options) in [(KeyAlgorithm::P256, P256), (KeyAlgorithm::P384, P384)] {
+        let request = SigningRequest::verify(&request(options)).unwrap();
+        let prepare = |key_algorithm| {
+            let profile = DeviceProfile { organization: None, key_algorithm };
+            plant.issuing.prepare_for(&request, &profile, &number, forever, &SystemRandom)
+        };
+        let prepared = prepare(key_algorithm).unwrap();
+        assert_eq!(prepared.number(), &number);
+        let key = Fingerprint::from_bytes(*prepared.public_key_sha256());
+        assert_eq!(key, request.public_key_sha256());
+        let certificate = plant.issuing.certify(prepared).unwrap();
+        let issuer = Issuer::of(plant.issuing.certificate()).unwrap();
+        assert_eq!(findings_of_certificate(&certificate, Kind::Device, Some(&issuer)), []);
+        let certificate = cert::Certificate::parse(&certificate).unwrap();
+        assert_eq!(certificate.device_number().as_ref(), Some(&number));
+        assert_eq!(certificate.spki_fingerprint(), key);
+        for other in KeyAlgorithm::ALL.iter().filter(|other| **other != key_algorithm) {
+            assert!(matches!(prepare(*other), Err(IssueError::OtherAlgorithm)), "{other}");
+        }
+    }
+}
+
+#[test]
 fn a_request_that_does_not_prove_its_key_is_refused() {
     let good = request(P256);
     let mut forged = good.clone();
@@ -52,7 +82,10 @@ fn a_request_that_does_not_prove_its_key_is_refused() {
 
 #[test]
 fn a_request_of_another_kind_of_key_or_none_is_refused() {
-    assert_eq!(SigningRequest::verify(&request(P384)).unwrap_err(), RequestError::WrongKey);
+    let p384 = SigningRequest::verify(&request(P384)).unwrap();
+    assert_eq!(p384.of(KeyAlgorithm::P256).unwrap_err(), RequestError::OtherAlgorithm(KeyAlgorithm::P256));
+    let p521 = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"];
+    assert_eq!(SigningRequest::verify(&request(&p521)).unwrap_err(), RequestError::WrongKey);
     let rsa = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
     assert_eq!(SigningRequest::verify(&request(&rsa)).unwrap_err(), RequestError::WrongKey);
     let mut trailing = request(P256);

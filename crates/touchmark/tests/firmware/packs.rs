@@ -2,6 +2,7 @@
 
 use cert::possession::{self, Proof};
 use identity::line::{Identity, Pack, WriteResult, pack_digest};
+use identity::profile::KeyAlgorithm;
 use pki::{DeviceCredential, DeviceProfile, IssuingCa, NO_EXPIRY, Root, Validity};
 use touchmark::surroundings::SystemRandom;
 
@@ -57,7 +58,8 @@ pub fn issue<const N: usize>(numbers: [&str; N]) -> [TestPack; N] {
     let root = Root::create(None, &name("test root"), forever, &SystemRandom).unwrap();
     let issuing = root.issue_ca(None, &name("test devices"), forever, &SystemRandom).unwrap();
     let issuing = IssuingCa::open(issuing.certificate, issuing.key).unwrap();
-    let profile = DeviceProfile { organization: Some(name("Example Works")) };
+    let organization = Some(name("Example Works"));
+    let profile = DeviceProfile { organization, key_algorithm: KeyAlgorithm::P256 };
     numbers.map(|number| {
         let prepared = issuing.prepare(&profile, &number.parse().unwrap(), forever, &SystemRandom).unwrap();
         TestPack {

@@ -44,6 +44,8 @@ async fn each_peer_is_known_by_its_certificate() {
     assert_eq!(gateway.get_json::<Note>("/v1/gateway").await.unwrap(), note("osaka"));
     assert_eq!(station.get_json::<Note>("/v1/station").await.unwrap(), note("line-1 of osaka"));
     assert_eq!(device.get_json::<Note>("/v1/device").await.unwrap(), note("3012-123456"));
+    let on_p384 = host.client_with(Some(&host.plant.device_with("3012-123457", &Key::p384())));
+    assert_eq!(on_p384.get_json::<Note>("/v1/device").await.unwrap(), note("3012-123457"));
 }
 
 #[tokio::test]

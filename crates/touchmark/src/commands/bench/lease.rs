@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use cert::Trust;
 use gateway::{Actor, Answer, Desk, Gateway, Settings, Upstream, UpstreamError};
-use identity::profile::CredentialProfile;
+use identity::profile::{CredentialProfile, KeyAlgorithm};
 use identity::{Clock, DeviceNumber, HardwareUid, MemberName, Random, Serial};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -192,7 +192,7 @@ impl Issuer {
 
     fn pack(&self, number: &DeviceNumber) -> anyhow::Result<CertificatePack> {
         let validity = Validity::new(self.clock.epoch_seconds() - 60, NO_EXPIRY)?;
-        let profile = DeviceProfile { organization: None };
+        let profile = DeviceProfile { organization: None, key_algorithm: KeyAlgorithm::P256 };
         let credential = self.ca.issue(self.ca.prepare(&profile, number, validity, &*self.random)?)?;
         Ok(CertificatePack {
             root_certificate: Bytes(self.root.clone()),

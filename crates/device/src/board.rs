@@ -13,6 +13,10 @@ pub trait Board {
     /// The keys that the device signs with. The program holds no code for others.
     const KEY_ALGORITHMS: &'static [KeyAlgorithm] = &[KeyAlgorithm::P256];
 
+    /// Whether the device makes a key of its own where a station asks it to. A board whose random
+    /// numbers can be foretold must not. Where it does not, the program holds no code for it.
+    const MAKES_KEYS: bool = false;
+
     /// What the board was built as.
     fn product(&self) -> &ProductCode;
 
@@ -33,12 +37,9 @@ pub trait Board {
         None
     }
 
-    /// The key that the device makes where a station asks it to, one of [`KEY_ALGORITHMS`]. None where
-    /// it makes none: a board whose random numbers can be foretold must not.
-    ///
-    /// [`KEY_ALGORITHMS`]: Self::KEY_ALGORITHMS
-    fn own_key_algorithm(&self) -> Option<KeyAlgorithm> {
-        None
+    /// Which of [`KEY_ALGORITHMS`](Self::KEY_ALGORITHMS) the device uses where it makes a key.
+    fn own_key_algorithm(&self) -> KeyAlgorithm {
+        Self::KEY_ALGORITHMS[0]
     }
 
     /// The flash memory (source A Fig. 5).

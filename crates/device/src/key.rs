@@ -31,10 +31,10 @@ pub type Signature = Vec<u8, SIGNATURE_BYTES_MAX>;
 /// The board makes none.
 pub fn generate<B: Board>(board: &mut B) -> Result<SecretKey, Refusal> {
     match board.own_key_algorithm() {
-        Some(KeyAlgorithm::P256) if const { takes::<B>(KeyAlgorithm::P256) } => {
+        KeyAlgorithm::P256 if const { takes::<B>(KeyAlgorithm::P256) } => {
             generate_on(board, |scalar: &[u8; 32]| p256::SecretKey::from_slice(scalar).ok())
         }
-        Some(KeyAlgorithm::P384) if const { takes::<B>(KeyAlgorithm::P384) } => {
+        KeyAlgorithm::P384 if const { takes::<B>(KeyAlgorithm::P384) } => {
             generate_on(board, |scalar: &[u8; 48]| p384::SecretKey::from_slice(scalar).ok())
         }
         _ => Err(Refusal::NoKeyMade),

@@ -100,6 +100,7 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> SimBoard<M> {
 
 impl<M: AsRef<[u8]> + AsMut<[u8]>> Board for SimBoard<M> {
     const KEY_ALGORITHMS: &'static [KeyAlgorithm] = KeyAlgorithm::ALL;
+    const MAKES_KEYS: bool = true;
 
     fn product(&self) -> &ProductCode {
         &self.product
@@ -121,8 +122,8 @@ impl<M: AsRef<[u8]> + AsMut<[u8]>> Board for SimBoard<M> {
         self.chip_key.as_deref()
     }
 
-    fn own_key_algorithm(&self) -> Option<KeyAlgorithm> {
-        Some(self.own_key_algorithm)
+    fn own_key_algorithm(&self) -> KeyAlgorithm {
+        self.own_key_algorithm
     }
 
     fn flash(&mut self) -> impl NorFlash {

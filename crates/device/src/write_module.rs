@@ -88,6 +88,9 @@ impl<B: Board> WriteModule<B> {
     ) -> Result<SigningRequest, Refusal> {
         self.require(session)?;
         self.require_product(number)?;
+        if !B::MAKES_KEYS {
+            return Err(Refusal::NoKeyMade);
+        }
         let holding = self.holding()?;
         if let Some(confirmed) = self.device_number()?
             && (confirmed != *number || holding.as_ref().is_some_and(|holding| !holding.key_is_own))
@@ -292,6 +295,9 @@ impl<B: Board> WriteModule<B> {
         number: &DeviceNumber,
         holding: Option<&Holding>,
     ) -> Result<Option<SecretKey>, Refusal> {
+        if !B::MAKES_KEYS {
+            return Ok(None);
+        }
         if let Some(holding) = holding
             && holding.key_is_own
             && holding.device_number == *number
@@ -354,7 +360,9 @@ fn require_key<B: Board>(pack: &Pack<'_>, secret_key: &[u8]) -> Result<(), Refus
         Some(CertificatePart { key: Key::Plain(_) | Key::Sealed(_), .. }) => {
             if key::is_usable::<B>(secret_key) { Ok(()) } else { Err(Refusal::UnusableKey) }
         }
-        Some(CertificatePart { key: Key::Own, .. }) if secret_key.is_empty() => Err(Refusal::NoKeyMade),
+        Some(CertificatePart { key: Key::Own, .. }) if !B::MAKES_KEYS || secret_key.is_empty() => {
+            Err(Refusal::NoKeyMade)
+        }
         Some(CertificatePart { key: Key::Own, client, .. }) => {
             if key::is_certified::<B>(secret_key, client)? {
                 Ok(())

@@ -7,6 +7,7 @@ use device::slots::StoreError;
 use device::{Board, FlashAreas};
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 use identity::{HardwareUid, ProductCode};
+use seal::PreWriteKey;
 use sha2::{Digest, Sha256};
 
 use crate::chip::Words;
@@ -15,6 +16,11 @@ use crate::memory::{BLOCK_BYTES, Memory};
 /// What this firmware is built for.
 const PRODUCT: &str = "3012";
 
+/// What it is built with, where the build was given a key (`build.rs`).
+mod key {
+    include!(concat!(env!("OUT_DIR"), "/pre_write_key.rs"));
+}
+
 /// The example board.
 ///
 /// # Random numbers
@@ -22,10 +28,11 @@ const PRODUCT: &str = "3012";
 /// must never repeat but need not be secret: they are a hash of chip number, count of starts and
 /// count of draws. The count of starts is the NVRAM's counter information, and is stored before the
 /// first draw. Signatures need no random numbers (RFC 6979). A real board takes `fill_random`
-/// from its chip's generator, and must do so before the device makes keys of its own.
+/// from its chip's generator, and may then make keys of its own (`Board::MAKES_KEYS`).
 pub struct ExampleBoard {
     product: ProductCode,
     hardware_uid: HardwareUid,
+    pre_write_key: Option<PreWriteKey>,
     starts: u64,
     draws: u64,
     flash: Memory,
@@ -41,6 +48,9 @@ impl ExampleBoard {
         let mut board = Self {
             product: PRODUCT.parse().expect("the product code is well formed"),
             hardware_uid: HardwareUid::new(&uid).expect("a UID may have 16 bytes"),
+            pre_write_key: key::PRE_WRITE_KEY.map(|(identifier, key)| {
+                PreWriteKey::new(identifier.parse().expect("the key identifier is well formed"), key)
+            }),
             starts: 0,
             draws: 0,
             flash: Memory::new(flash),
@@ -82,6 +92,10 @@ impl Board for ExampleBoard {
                 .finalize();
             part.copy_from_slice(&digest[..part.len()]);
         }
+    }
+
+    fn pre_write_key(&self) -> Option<&PreWriteKey> {
+        self.pre_write_key.as_ref()
     }
 
     fn flash(&mut self) -> impl NorFlash {

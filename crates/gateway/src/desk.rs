@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use identity::{Clock, DeviceNumber, MemberName, Random, Transition};
+use identity::{Clock, CredentialId, CredentialState, MemberName, Random, Transition};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -14,7 +14,7 @@ use store::audit::{self, Actor, Cause};
 use store::gateway::credential;
 use store::gateway::moment::{self, Moment};
 use store::gateway::outbox;
-use store::{Store, StoreError};
+use store::{Snapshot, Store, StoreError};
 
 use crate::error::GatewayError;
 
@@ -60,21 +60,27 @@ impl Desk {
         &self.factory
     }
 
-    /// Withdraws a credential for good. A serving gateway erases its key within a minute.
+    /// Withdraws a credential for good; with a device number, all that this device has. A serving gateway
+    /// erases their keys within a minute.
     ///
     /// # Errors
     /// There is no such credential, or it was never issued or is void already.
-    pub async fn void(&self, number: &DeviceNumber, reason: &str, actor: &Actor) -> Result<(), GatewayError> {
-        let (now, actor, number, reason) = (self.now(), actor.clone(), number.clone(), reason.to_owned());
+    pub async fn void(&self, id: &CredentialId, reason: &str, actor: &Actor) -> Result<(), GatewayError> {
+        let (now, actor, id, reason) = (self.now(), actor.clone(), id.clone(), reason.to_owned());
         self.store
             .write(move |transaction| {
                 Box::pin(async move {
+                    let voided = all_of(transaction, id).await?;
                     let cause = Cause { time: now, actor: actor.as_str(), action: "credential.void" };
-                    let change = [(number.clone(), &[Transition::Void][..])];
-                    credential::apply(transaction, cause, &change, &Why { reason: &reason }).await?;
-                    credential::set_reason(transaction, &number, &reason).await?;
-                    let event = event_text(&Event::Voided { reason })?;
-                    Ok(outbox::push(transaction, now, &[(number, event)]).await?)
+                    let changes: Vec<_> =
+                        voided.iter().map(|id| (id.clone(), &[Transition::Void][..])).collect();
+                    credential::apply(transaction, cause, &changes, &Why { reason: &reason }).await?;
+                    let event = event_text(&Event::Voided { reason: reason.clone() })?;
+                    for id in &voided {
+                        credential::set_reason(transaction, id, &reason).await?;
+                    }
+                    let events: Vec<_> = voided.into_iter().map(|id| (id, event.clone())).collect();
+                    Ok(outbox::push(transaction, now, &events).await?)
                 })
             })
             .await
@@ -133,6 +139,18 @@ impl Desk {
         let start = day.to_zoned(self.settings.time_zone.clone()).map_err(|_| out_of_calendar())?;
         Ok(start.timestamp().as_second())
     }
+}
+
+/// The credentials that are meant by this name: a device number stands for all that its device has and
+/// that is not void yet.
+async fn all_of(snapshot: &mut Snapshot, id: CredentialId) -> Result<Vec<CredentialId>, StoreError> {
+    let CredentialId::Number(number) = &id else { return Ok(vec![id]) };
+    let certificate = credential::find(snapshot, &id).await?;
+    let symmetric = credential::symmetric_of(snapshot, number).await?;
+    let live = certificate.into_iter().chain(symmetric).filter(|one| one.state != CredentialState::Voided);
+    let live: Vec<_> = live.map(|credential| credential.id).collect();
+    // Where nothing is left, the number itself says why.
+    Ok(if live.is_empty() { vec![id] } else { live })
 }
 
 /// Why something was done, as the audit log keeps it.

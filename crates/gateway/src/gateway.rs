@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cert::{DeviceVerifier, Trust};
 use identity::Member;
 use store::audit::Actor;
-use store::gateway::credential;
+use store::gateway::pack;
 use store::{KeyRing, KeyRingError, Secret, Store, StoreError, Vault, VaultError};
 use tokio::sync::{Mutex, Notify};
 
@@ -68,7 +68,7 @@ impl Gateway {
     ) -> Result<Arc<Self>, OpenError> {
         let vault = Vault::unlock(&desk.store, passphrase).await?;
         let key_ring = KeyRing::lock(key_ring)?;
-        let named = credential::named_slots(&mut desk.store.read().await?).await?;
+        let named = pack::named_slots(&mut desk.store.read().await?).await?;
         Ok(Arc::new(Self {
             ring: key_ring.open(vault, &named)?,
             upstream,

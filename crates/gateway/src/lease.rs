@@ -1,22 +1,28 @@
-//! Leasing: a pack to one station, for one device (source A Figs. 17 and 22).
+//! Leasing: packs to one station, for one device (source A Figs. 17 and 22). A certificate names its
+//! device number; a symmetric credential is drawn from the product's stock and belongs to the number and
+//! the chip from then on. What must be made for the very device is asked of the authority, in
+//! `on_the_spot`.
 
-use identity::{CredentialState, DeviceNumber, HardwareUid, Member, MemberName, Transition};
-use message::bytes::{Bytes, SecretBytes};
+use identity::{
+    ApparatusId, CredentialId, CredentialState, DeviceNumber, HardwareUid, KeyIdentifier, Member, MemberName,
+    Transition,
+};
 use message::lease::{Lease, LeaseRequest};
-use message::pack::{CertificatePack, CredentialPack, PackKey};
 use message::problem::ProblemCode;
 use serde::Serialize;
 use store::audit::{self, Actor, Cause};
 use store::gateway::attempt::{self, Attempt};
-use store::gateway::credential::{self, Credential, Pack, SealedSecret};
-use store::gateway::plan;
-use store::{StoreError, Transaction};
+use store::gateway::credential::{self, Credential};
+use store::gateway::{apparatus, number};
+use store::{Slot, Snapshot, Transaction};
 
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
+use crate::on_the_spot::OnTheSpot;
+use crate::product::{LocalProduct, unplanned};
 
 impl Gateway {
-    /// Leases the pack of a number to a station for the device in front of it.
+    /// Leases the packs of a number to a station for the device in front of it.
     ///
     /// The same attempt gets the same answer, and so does the same device in a new attempt; any other
     /// device is refused for good. Durable before it answers.
@@ -30,6 +36,34 @@ impl Gateway {
                 format!("the device is a {}, not {}", request.product, request.device_number),
             ));
         }
+        let leased = match self.take(station, request, OnTheSpot::NotAsked).await? {
+            Taken::Leased(leased) => leased,
+            Taken::ToBeAsked => self.lease_on_the_spot(station, request).await?,
+        };
+        let pack = {
+            let mut snapshot = self.desk.store.read().await?;
+            let certificate = leased.has_certificate.then_some(&request.device_number);
+            self.pack(&mut snapshot, certificate, leased.apparatus_id).await?
+        };
+        Ok(Lease {
+            device_number: request.device_number.clone(),
+            pack,
+            certificate_owed: leased.is_certificate_owed,
+            expires: leased.expires,
+        })
+    }
+
+    /// One unit of work: leases what there is, together with what was asked for on the spot.
+    pub(crate) async fn take(
+        &self,
+        station: &MemberName,
+        request: &LeaseRequest,
+        on_the_spot: OnTheSpot,
+    ) -> Result<Taken, GatewayError> {
+        let product = {
+            let mut snapshot = self.desk.store.read().await?;
+            LocalProduct::find(&mut snapshot, &request.product).await?
+        };
         let now = self.desk.now();
         let wanted = Wanted {
             now,
@@ -40,31 +74,35 @@ impl Gateway {
                 number: request.device_number.clone(),
                 station: station.clone(),
                 hardware_uid: request.hardware_uid.clone(),
+                owed_request: on_the_spot.owed_request(),
                 result: None,
             },
+            key_identifier: request.key_identifier.clone(),
+            product,
         };
-        let (pack, secret, expires) = self
-            .desk
+        self.desk
             .store
-            .write(move |transaction| Box::pin(async move { wanted.lease(transaction).await }))
-            .await?;
-        let context = request.device_number.text();
-        let key = self.ring.open_sealed(secret.slot, context.as_bytes(), &secret.sealed)?;
-        Ok(Lease {
-            device_number: request.device_number.clone(),
-            pack: CredentialPack {
-                certificate: Some(CertificatePack {
-                    root_certificate: Bytes(pack.root),
-                    issuing_certificate: Bytes(pack.issuing),
-                    client_certificate: Bytes(pack.certificate),
-                    key: PackKey::Plain(SecretBytes::new(key.expose().to_vec())),
-                }),
-                apparatus: None,
-            },
-            certificate_owed: false,
-            expires,
-        })
+            .write(move |transaction| Box::pin(async move { wanted.lease(transaction, on_the_spot).await }))
+            .await
     }
+}
+
+/// How a unit of work for a lease ended.
+pub(crate) enum Taken {
+    /// All that the device takes is leased to it.
+    Leased(Leased),
+    /// Some of it must be made for this very device. It is noted that the authority will be asked.
+    ToBeAsked,
+}
+
+/// What a device was leased.
+pub(crate) struct Leased {
+    pub(crate) has_certificate: bool,
+    pub(crate) is_certificate_owed: bool,
+    pub(crate) apparatus_id: Option<ApparatusId>,
+    pub(crate) expires: i64,
+    /// Data keys of packs made on the spot that were there already.
+    pub(crate) unused: Vec<Slot>,
 }
 
 /// What one station asks for one device.
@@ -73,90 +111,188 @@ struct Wanted {
     expires: i64,
     actor: Actor,
     attempt: Attempt,
+    key_identifier: Option<KeyIdentifier>,
+    product: LocalProduct,
 }
 
 #[derive(Serialize)]
 struct Detail<'a> {
     attempt: &'a str,
+    device_number: &'a DeviceNumber,
     hardware_uid: &'a HardwareUid,
     station: &'a MemberName,
     expires: i64,
+    certificate_owed: bool,
 }
 
 impl Wanted {
-    async fn lease(self, transaction: &mut Transaction) -> Result<(Pack, SealedSecret, i64), GatewayError> {
-        let is_new = self.check_attempt(transaction).await?;
-        let credential = match credential::find(transaction, &self.attempt.number).await? {
-            Some(credential) => credential,
-            None => return Err(no_credential(transaction, &self.attempt.number).await?),
-        };
-        self.check_device(transaction, &credential).await?;
-        let expires = self.take(transaction, &credential, is_new).await?;
-        let mut pack = credential.pack.ok_or(StoreError::Corrupt { what: "credential.pack" })?;
-        let secret = pack.secret.take().ok_or(StoreError::Corrupt { what: "credential.slot" })?;
-        Ok((pack, secret, expires))
-    }
-
-    /// Whether the attempt is new. One that is known must be asked for as before, and must not have ended.
-    async fn check_attempt(&self, transaction: &mut Transaction) -> Result<bool, GatewayError> {
-        match attempt::find(transaction, &self.attempt.id).await? {
-            None => Ok(true),
-            Some(Attempt { result: Some((_, state)), .. }) => {
-                Err(refused(ProblemCode::IllegalState, format!("this attempt has ended: {state}")))
-            }
-            Some(known) if known == self.attempt => Ok(false),
-            Some(_) => Err(refused(ProblemCode::Conflict, "this attempt was for something else")),
-        }
-    }
-
-    async fn check_device(
-        &self,
+    async fn lease(
+        mut self,
         transaction: &mut Transaction,
-        credential: &Credential,
-    ) -> Result<(), GatewayError> {
-        let (number, uid) = (&self.attempt.number, &self.attempt.hardware_uid);
-        let is_same_device = credential.lease.as_ref().is_none_or(|lease| lease.hardware_uid == *uid);
-        match credential.state {
-            CredentialState::Stocked => {}
-            CredentialState::Intended | CredentialState::Issued => {
-                return Err(refused(
-                    ProblemCode::Unavailable,
-                    format!("the pack for {number} is on its way"),
-                ));
+        on_the_spot: OnTheSpot,
+    ) -> Result<Taken, GatewayError> {
+        let is_new = self.check_attempt(transaction).await?;
+        let unused =
+            on_the_spot.file(transaction, self.cause("credential.stock"), &self.attempt.number).await?;
+        let held = self.held(transaction).await?;
+        if self.must_ask(&held)? {
+            if held.is_none() {
+                self.product.check_number(transaction, &self.attempt.number).await?;
             }
-            CredentialState::Abandoned => return Err(unplanned(number)),
-            CredentialState::Voided => {
-                return Err(refused(ProblemCode::IllegalState, format!("{number} was withdrawn")));
-            }
-            _ if !is_same_device => {
-                return Err(refused(
-                    ProblemCode::SecondDevice,
-                    format!("{number} belongs to another device: the rating plate is not this device's"),
-                ));
-            }
-            CredentialState::Written | CredentialState::Verified => {
-                return Err(refused(ProblemCode::AlreadyMade, format!("{number} is in this device already")));
-            }
-            CredentialState::Leased | CredentialState::Suspect => {}
+            number::order(transaction, self.now, &self.attempt.number).await?;
+            return Ok(Taken::ToBeAsked);
         }
-        match credential::verified_on(transaction, uid).await? {
+        let held = self.complete(transaction, held).await?;
+        held.parts().try_for_each(|credential| self.check_key(credential))?;
+        let is_certificate_owed = self.attempt.owed_request.is_some();
+        Ok(Taken::Leased(Leased {
+            has_certificate: held.certificate.is_some() && !is_certificate_owed,
+            is_certificate_owed,
+            apparatus_id: held.apparatus_id(),
+            expires: self.hand_out(transaction, &held, is_new).await?,
+            unused,
+        }))
+    }
+
+    /// Whether the attempt is new. One that is known must be asked for as before, and must not have ended;
+    /// where its certificate was owed, it stays owed.
+    async fn check_attempt(&mut self, transaction: &mut Transaction) -> Result<bool, GatewayError> {
+        let Some(known) = attempt::find(transaction, &self.attempt.id).await? else { return Ok(true) };
+        if let Some((_, state)) = known.result {
+            return Err(refused(ProblemCode::IllegalState, format!("this attempt has ended: {state}")));
+        }
+        self.attempt.owed_request.clone_from(&known.owed_request);
+        if known != self.attempt {
+            return Err(refused(ProblemCode::Conflict, "this attempt was for something else"));
+        }
+        Ok(false)
+    }
+
+    /// What of all that the device takes is reserved for its number or belongs to it, and that it may
+    /// have it.
+    async fn held(&self, snapshot: &mut Snapshot) -> Result<Held, GatewayError> {
+        let (number, profile) = (&self.attempt.number, self.product.profile);
+        let mut held = Held::default();
+        if profile.certificate().is_some() {
+            held.certificate = credential::find(snapshot, &number.clone().into()).await?;
+        }
+        if profile.symmetric().is_some() {
+            held.symmetric = credential::symmetric_of(snapshot, number).await?;
+        }
+        held.parts().try_for_each(|credential| self.check_device(credential))?;
+        match credential::confirmed_on(snapshot, &self.attempt.hardware_uid).await? {
             Some(other) if other != *number => {
                 Err(refused(ProblemCode::DeviceHoldsAnother, format!("this device is {other}")))
             }
+            _ => Ok(held),
+        }
+    }
+
+    fn check_device(&self, credential: &Credential) -> Result<(), GatewayError> {
+        let (number, uid) = (&self.attempt.number, &self.attempt.hardware_uid);
+        let is_same_device = credential.lease.as_ref().is_none_or(|lease| lease.hardware_uid == *uid);
+        let illegal = |detail: String| Err(refused(ProblemCode::IllegalState, detail));
+        match credential.state {
+            CredentialState::Stocked => Ok(()),
+            CredentialState::Issued => Err(on_its_way(number)),
+            CredentialState::Abandoned => Err(unplanned(number)),
+            CredentialState::Voided => illegal(format!("{number} was withdrawn")),
+            _ if !is_same_device => Err(refused(
+                ProblemCode::SecondDevice,
+                format!("{number} belongs to another device: the rating plate is not this device's"),
+            )),
+            CredentialState::Written | CredentialState::Verified => Err(already_made(number)),
+            CredentialState::Intended if credential.is_owed() => Err(already_made(number)),
+            CredentialState::Suspect if credential.is_disputed() => {
+                illegal(format!("the authority disputes what {number} has proved"))
+            }
+            CredentialState::Intended | CredentialState::Leased | CredentialState::Suspect => Ok(()),
+        }
+    }
+
+    /// Whether something is missing that only the authority can make now.
+    fn must_ask(&self, held: &Held) -> Result<bool, GatewayError> {
+        let (number, profile) = (&self.attempt.number, self.product.profile);
+        let lacks_certificate = profile.certificate().is_some() && !held.has_filed_certificate();
+        let lacks_symmetric = profile.symmetric().is_some() && held.symmetric.is_none();
+        if lacks_certificate && !profile.certificate_needs_device() {
+            return Err(if held.certificate.is_some() { on_its_way(number) } else { unplanned(number) });
+        }
+        Ok(lacks_certificate && self.attempt.owed_request.is_none()
+            || lacks_symmetric && profile.symmetric_needs_device())
+    }
+
+    /// Reserves the number of a device that a certificate is owed to, and draws from stock.
+    async fn complete(&self, transaction: &mut Transaction, mut held: Held) -> Result<Held, GatewayError> {
+        let (number, profile) = (&self.attempt.number, self.product.profile);
+        if held.is_none() {
+            self.product.check_number(transaction, number).await?;
+        }
+        if profile.certificate().is_some() && held.certificate.is_none() {
+            let cause = self.cause("credential.reserve");
+            number::reserve(transaction, cause, std::slice::from_ref(number)).await?;
+            held.certificate = credential::find(transaction, &number.clone().into()).await?;
+        }
+        if profile.symmetric().is_some() && held.symmetric.is_none() {
+            let drawn = self.draw(transaction).await?;
+            held.symmetric = credential::find(transaction, &drawn.into()).await?;
+        }
+        Ok(held)
+    }
+
+    /// A symmetric credential from stock: of the key that the device's firmware has, or, where it does not
+    /// say, preferably of the product's current one.
+    async fn draw(&self, transaction: &mut Transaction) -> Result<ApparatusId, GatewayError> {
+        let code = &self.product.code;
+        let current = self.product.allotted.as_ref().and_then(|allotted| allotted.key_identifier.as_ref());
+        let mut drawn = apparatus::draw(transaction, code, self.key_identifier.as_ref().or(current)).await?;
+        if drawn.is_none() && self.key_identifier.is_none() {
+            drawn = apparatus::draw(transaction, code, None).await?;
+        }
+        if let Some(drawn) = drawn {
+            return Ok(drawn);
+        }
+        let in_stock = apparatus::keys_in_stock(transaction, code).await?;
+        Err(match &self.key_identifier {
+            Some(own) if !in_stock.is_empty() => {
+                let in_stock: Vec<&str> = in_stock.iter().map(KeyIdentifier::as_str).collect();
+                refused(
+                    ProblemCode::WrongKey,
+                    format!(
+                        "the device's firmware has the pre-write key {own}, and the packs of {code} in stock are \
+                         sealed under {}",
+                        in_stock.join(", ")
+                    ),
+                )
+            }
+            _ => refused(ProblemCode::Unavailable, format!("no symmetric credential of {code} is in stock")),
+        })
+    }
+
+    /// Refuses a pack that the device could not open.
+    fn check_key(&self, credential: &Credential) -> Result<(), GatewayError> {
+        match (&self.key_identifier, &credential.key_identifier) {
+            (Some(own), Some(sealed)) if own != sealed => Err(refused(
+                ProblemCode::WrongKey,
+                format!(
+                    "the device's firmware has the pre-write key {own}, and the pack of {} is sealed under \
+                     {sealed}",
+                    credential.id
+                ),
+            )),
             _ => Ok(()),
         }
     }
 
-    /// Leases, or leaves the lease of this very attempt as it is. When the lease runs out.
-    async fn take(
+    /// Leases, or leaves the leases of this very attempt as they are. When they run out.
+    async fn hand_out(
         &self,
         transaction: &mut Transaction,
-        credential: &Credential,
+        held: &Held,
         is_new: bool,
     ) -> Result<i64, GatewayError> {
-        let current = credential.lease.as_ref().filter(|_| credential.state == CredentialState::Leased);
-        if let Some(lease) = current.filter(|lease| lease.attempt == self.attempt.id) {
-            return Ok(lease.expires);
+        if let Some(expires) = held.leased_by(&self.attempt.id) {
+            return Ok(expires);
         }
         if is_new {
             attempt::insert(transaction, self.now, &self.attempt).await?;
@@ -167,43 +303,80 @@ impl Wanted {
             station: self.attempt.station.clone(),
             expires: self.expires,
         };
-        credential::set_lease(transaction, &self.attempt.number, &lease).await?;
-        let cause = Cause { time: self.now, actor: self.actor.as_str(), action: "credential.lease" };
+        for credential in held.parts() {
+            credential::set_lease(transaction, &credential.id, &self.attempt.number, &lease).await?;
+        }
+        let certificate_owed = self.attempt.owed_request.is_some();
         let detail = Detail {
             attempt: &lease.attempt,
+            device_number: &self.attempt.number,
             hardware_uid: &lease.hardware_uid,
             station: &lease.station,
             expires: lease.expires,
+            certificate_owed,
         };
-        if current.is_some() {
-            let body = (&self.attempt.number, &detail);
-            audit::append(transaction, cause.time, cause.actor, "credential.lease-again", &body).await?;
+        let changes: Vec<_> = held
+            .parts()
+            .filter(|part| matches!(part.state, CredentialState::Stocked | CredentialState::Suspect))
+            .map(|part| (part.id.clone(), &[Transition::Lease][..]))
+            .collect();
+        if changes.is_empty() {
+            let action = if certificate_owed { "credential.owe" } else { "credential.lease-again" };
+            audit::append(transaction, self.now, self.actor.as_str(), action, &detail).await?;
         } else {
-            let change = [(self.attempt.number.clone(), &[Transition::Lease][..])];
-            credential::apply(transaction, cause, &change, &detail).await?;
+            credential::apply(transaction, self.cause("credential.lease"), &changes, &detail).await?;
         }
         Ok(lease.expires)
     }
+
+    fn cause(&self, action: &'static str) -> Cause<'_> {
+        Cause { time: self.now, actor: self.actor.as_str(), action }
+    }
 }
 
-/// Why there is no credential of this number.
-async fn no_credential(
-    transaction: &mut Transaction,
-    number: &DeviceNumber,
-) -> Result<GatewayError, GatewayError> {
-    let product = number.product();
-    Ok(match plan::product(transaction, product).await? {
-        None => refused(ProblemCode::UnknownProduct, format!("{product} is not in the product list")),
-        Some(product) if !product.takes_certificate => refused(
-            ProblemCode::ProductWithoutCredential,
-            format!("devices of {} take no certificate", product.code),
-        ),
-        Some(_) => unplanned(number),
-    })
+/// What is reserved for a device number or belongs to it.
+#[derive(Default)]
+struct Held {
+    certificate: Option<Credential>,
+    symmetric: Option<Credential>,
 }
 
-fn unplanned(number: &DeviceNumber) -> GatewayError {
-    refused(ProblemCode::Unplanned, format!("{number} is neither planned nor in stock"))
+impl Held {
+    fn parts(&self) -> impl Iterator<Item = &Credential> {
+        self.certificate.iter().chain(&self.symmetric)
+    }
+
+    fn is_none(&self) -> bool {
+        self.parts().next().is_none()
+    }
+
+    fn has_filed_certificate(&self) -> bool {
+        self.certificate.as_ref().is_some_and(|certificate| certificate.state != CredentialState::Intended)
+    }
+
+    fn apparatus_id(&self) -> Option<ApparatusId> {
+        match self.symmetric.as_ref()?.id {
+            CredentialId::Apparatus(id) => Some(id),
+            CredentialId::Number(_) => None,
+        }
+    }
+
+    /// When the leases of this attempt run out, where all of it is leased by this attempt.
+    fn leased_by(&self, attempt: &str) -> Option<i64> {
+        let expires = |part: &Credential| {
+            let is_out = matches!(part.state, CredentialState::Leased | CredentialState::Intended);
+            part.lease.as_ref().filter(|lease| is_out && lease.attempt == attempt).map(|lease| lease.expires)
+        };
+        self.parts().map(expires).min().flatten()
+    }
+}
+
+fn on_its_way(number: &DeviceNumber) -> GatewayError {
+    refused(ProblemCode::Unavailable, format!("the pack for {number} is on its way"))
+}
+
+fn already_made(number: &DeviceNumber) -> GatewayError {
+    refused(ProblemCode::AlreadyMade, format!("{number} is in this device already"))
 }
 
 fn refused(code: ProblemCode, detail: impl Into<String>) -> GatewayError {

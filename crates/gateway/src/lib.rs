@@ -7,10 +7,13 @@
 //! | file | what |
 //! | --- | --- |
 //! | `plan` | product list and plan: reading CSV, comparing, importing |
-//! | `need` | what the coming days need; reserving numbers for it |
-//! | `replenish` | fetching packs into stock |
-//! | `lease` | a pack to one station for one device |
-//! | `result` | what became of it, and the device's proof |
+//! | `product` | what the devices of a product take |
+//! | `need` | what the coming days need; reserving numbers and ordering for it |
+//! | `replenish`, `order` | fetching certificates and symmetric credentials into stock |
+//! | `filing`, `packing` | packs on their way into the store and out of it, encrypted there |
+//! | `lease` | packs to one station for one device |
+//! | `on_the_spot` | packs that only this one device can take, made while its station waits |
+//! | `result`, `evidence` | what became of a lease, and whether the device proves it |
 //! | `report` | the outbox, upstream |
 //! | `upkeep` | leases that ran out, keys to erase, and the clockwork of it all |
 //! | `admission` | stations: invite, join, admit, revoke |
@@ -23,10 +26,16 @@
 mod admission;
 mod desk;
 mod error;
+mod evidence;
+mod filing;
 mod gateway;
 mod lease;
 mod need;
+mod on_the_spot;
+mod order;
+mod packing;
 pub mod plan;
+mod product;
 mod replenish;
 mod report;
 mod result;

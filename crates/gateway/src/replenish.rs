@@ -1,26 +1,28 @@
-//! Replenishing: what the coming days need is reserved, fetched in batches and filed encrypted.
+//! Replenishing: what the coming days need is reserved or ordered, fetched in batches and filed
+//! encrypted. Certificates are here, symmetric credentials in `order`.
 //!
 //! A reserved number is kept until its pack is filed, so a run that breaks off goes on where it was:
 //! the same numbers asked for again give the same packs.
 
 use std::collections::VecDeque;
 
-use identity::{DeviceNumber, Transition, line};
+use identity::{CredentialId, DeviceNumber, ProductCode, Transition};
 use message::issue::{
     CertificateTransmission, CertificateTransmissionRequest, DEVICE_NUMBERS_MAX, NumberedPack,
 };
-use message::pack::{CertificatePack, PackKey};
 use message::problem::{Problem, ProblemCode};
 use message::report::Event;
 use serde::Serialize;
 use store::audit::Cause;
-use store::gateway::credential::{self, Pack, SealedSecret};
+use store::gateway::credential;
 use store::gateway::moment::{self, Moment};
-use store::gateway::{allotment, outbox};
-use store::{KeyRingError, Slot, StoreError};
+use store::gateway::pack::{self, CertificatePack};
+use store::gateway::{allotment, number, outbox};
+use store::{KeyRingError, StoreError, Transaction};
 
 use crate::desk::event_text;
 use crate::error::GatewayError;
+use crate::filing::{filed_certificate, secret_of, slots_of};
 use crate::gateway::Gateway;
 use crate::need::Reservation;
 use crate::upstream::UpstreamError;
@@ -29,12 +31,14 @@ use crate::upstream::UpstreamError;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replenishment {
-    /// What was reserved, a product each.
+    /// What was reserved or ordered, an entry a product and kind of credential.
     pub products: Vec<Reservation>,
     /// Packs filed.
     pub stocked: u64,
     /// Numbers that the authority will not issue, with its reason.
     pub refused: Vec<(DeviceNumber, String)>,
+    /// Products of which it refused an order for symmetric credentials, with its reason.
+    pub refused_orders: Vec<(ProductCode, String)>,
 }
 
 /// Why replenishing broke off. What was filed stays; the rest is fetched the next time.
@@ -44,10 +48,10 @@ pub enum ReplenishError {
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
     /// The authority sent packs that are not what was asked for.
-    #[error("the authority sent an unusable pack for {number}: {fault}")]
+    #[error("the authority sent an unusable pack for {asked}: {fault}")]
     Unusable {
-        /// The number asked for.
-        number: DeviceNumber,
+        /// The number or the order.
+        asked: String,
         /// What is wrong.
         fault: String,
     },
@@ -67,18 +71,19 @@ impl Gateway {
         let started = self.desk.now();
         self.hear_allotment().await?;
         let products = self.desk.reserve(&self.actor).await?;
-        let (stocked, refused) = self.fetch().await?;
+        let (certificates, refused) = self.fetch().await?;
+        let (apparatuses, refused_orders) = self.fetch_orders().await?;
         self.note_replenished(started).await?;
-        Ok(Replenishment { products, stocked, refused })
+        Ok(Replenishment { products, stocked: certificates + apparatuses, refused, refused_orders })
     }
 
-    /// Fetches the packs of numbers that are reserved already. How many were filed.
+    /// Fetches what is reserved and ordered already. How many packs were filed.
     ///
     /// # Errors
     /// As for [`Gateway::replenish`].
     pub async fn resume(&self) -> Result<u64, ReplenishError> {
         let _only_one = self.replenishing.lock().await;
-        Ok(self.fetch().await?.0)
+        Ok(self.fetch().await?.0 + self.fetch_orders().await?.0)
     }
 
     async fn hear_allotment(&self) -> Result<(), ReplenishError> {
@@ -102,7 +107,7 @@ impl Gateway {
         loop {
             let mut snapshot = self.desk.store.read().await.map_err(GatewayError::from)?;
             let numbers =
-                credential::reserved(&mut snapshot, DEVICE_NUMBERS_MAX).await.map_err(GatewayError::from)?;
+                number::reserved(&mut snapshot, DEVICE_NUMBERS_MAX).await.map_err(GatewayError::from)?;
             drop(snapshot);
             if numbers.is_empty() {
                 return Ok((stocked, refused));
@@ -143,8 +148,10 @@ impl Gateway {
             .write(move |transaction| {
                 Box::pin(async move {
                     let cause = Cause { time: now, actor: actor.as_str(), action: "credential.abandon" };
-                    let changes: Vec<_> =
-                        numbers.into_iter().map(|number| (number, &[Transition::Abandon][..])).collect();
+                    let changes: Vec<_> = numbers
+                        .into_iter()
+                        .map(|number| (number.into(), &[Transition::Abandon][..]))
+                        .collect();
                     credential::apply(transaction, cause, &changes, &reason).await?;
                     Ok::<(), GatewayError>(())
                 })
@@ -161,25 +168,22 @@ impl Gateway {
     ) -> Result<u64, ReplenishError> {
         let now = self.desk.now();
         self.check(&numbers, &answer.packs, now)?;
-        let contexts: Vec<_> = numbers.iter().map(DeviceNumber::text).collect();
-        let secrets: Vec<(&[u8], &[u8])> = contexts
+        let secrets: Vec<_> = answer
+            .packs
             .iter()
-            .zip(&answer.packs)
-            .map(|(context, numbered)| (context.as_bytes(), secret_of(&numbered.pack)))
+            .map(|numbered| (numbered.device_number.clone().into(), secret_of(&numbered.pack)))
             .collect();
-        let sealed = self.ring.seal(&secrets).await.map_err(GatewayError::from)?;
-        let slots: Vec<Slot> = sealed.iter().map(|(slot, _)| *slot).collect();
-        let packs: Vec<(DeviceNumber, Pack)> = answer
+        let sealed = self.encrypt(&secrets).await?;
+        let slots = slots_of(&sealed);
+        let packs: Vec<(DeviceNumber, CertificatePack)> = answer
             .packs
             .into_iter()
             .zip(sealed)
-            .map(|(numbered, (slot, sealed))| pack_of(numbered, SealedSecret { slot, sealed }, now))
+            .map(|(numbered, secret)| (numbered.device_number, filed_certificate(numbered.pack, secret, now)))
             .collect();
         let filed = packs.len() as u64;
         if let Err(error) = self.store_packs(packs, now).await {
-            // No row names the new keys.
-            self.ring.erase(&slots).await.map_err(GatewayError::from)?;
-            self.ring.release(&slots);
+            self.discard(&slots).await?;
             return Err(error.into());
         }
         self.work.notify_one();
@@ -192,41 +196,33 @@ impl Gateway {
         packs: &[NumberedPack],
         now: i64,
     ) -> Result<(), ReplenishError> {
-        let unusable = |number: &DeviceNumber, fault: &dyn std::fmt::Display| ReplenishError::Unusable {
-            number: number.clone(),
-            fault: fault.to_string(),
-        };
         for (at, number) in numbers.iter().enumerate() {
-            let numbered = packs
-                .get(at)
-                .filter(|numbered| numbered.device_number == *number)
-                .ok_or_else(|| unusable(number, &"it is missing from its place in the answer"))?;
-            let identity = self
-                .devices
-                .verify(&numbered.pack.client_certificate.0, now)
-                .map_err(|refusal| unusable(number, &refusal))?;
-            if identity.number != *number {
-                return Err(unusable(number, &"its certificate is another device's"));
+            let numbered = packs.get(at).filter(|numbered| numbered.device_number == *number);
+            let fault = match numbered {
+                None => Some("it is missing from its place in the answer".to_owned()),
+                Some(numbered) => self.certificate_fault(number, &numbered.pack, now),
+            };
+            if let Some(fault) = fault {
+                return Err(ReplenishError::Unusable { asked: number.to_string(), fault });
             }
         }
         Ok(())
     }
 
-    async fn store_packs(&self, packs: Vec<(DeviceNumber, Pack)>, now: i64) -> Result<(), GatewayError> {
+    async fn store_packs(
+        &self,
+        packs: Vec<(DeviceNumber, CertificatePack)>,
+        now: i64,
+    ) -> Result<(), GatewayError> {
         let actor = self.actor.clone();
         self.desk
             .store
             .write(move |transaction| {
                 Box::pin(async move {
-                    let stocked = event_text(&Event::Stocked)?;
                     let cause = Cause { time: now, actor: actor.as_str(), action: "credential.stock" };
-                    let steps = &[Transition::Issue, Transition::Stock][..];
-                    let changes: Vec<_> = packs.iter().map(|(number, _)| (number.clone(), steps)).collect();
-                    let events: Vec<_> =
-                        packs.iter().map(|(number, _)| (number.clone(), stocked.clone())).collect();
-                    credential::file_packs(transaction, &packs).await?;
-                    credential::apply(transaction, cause, &changes, &()).await?;
-                    Ok(outbox::push(transaction, now, &events).await?)
+                    pack::file_certificates(transaction, &packs).await?;
+                    let filed = packs.iter().map(|(number, _)| number.clone().into()).collect();
+                    stock(transaction, cause, filed).await
                 })
             })
             .await
@@ -242,31 +238,18 @@ impl Gateway {
     }
 }
 
-fn pack_of(numbered: NumberedPack, secret: SealedSecret, now: i64) -> (DeviceNumber, Pack) {
-    let NumberedPack { device_number, pack } = numbered;
-    let digest = line::pack_digest(&line::Pack {
-        device_number: device_number.clone(),
-        certificate: Some(pack.on_the_line()),
-        symmetric: None,
-    });
-    let filed = Pack {
-        created: now,
-        root: pack.root_certificate.0,
-        issuing: pack.issuing_certificate.0,
-        certificate: pack.client_certificate.0,
-        digest: digest.to_vec(),
-        secret: Some(secret),
-    };
-    (device_number, filed)
-}
-
-/// What of a pack is kept encrypted: its key, in clear or sealed.
-fn secret_of(pack: &CertificatePack) -> &[u8] {
-    match &pack.key {
-        PackKey::Plain(key) => key.expose(),
-        PackKey::Sealed(key) => &key.ciphertext.0,
-        PackKey::DeviceOwn => &[],
-    }
+/// Counts credentials whose packs are filed as stocked, and reports them.
+pub(crate) async fn stock(
+    transaction: &mut Transaction,
+    cause: Cause<'_>,
+    filed: Vec<CredentialId>,
+) -> Result<(), GatewayError> {
+    let stocked = event_text(&Event::Stocked)?;
+    let steps = &[Transition::Issue, Transition::Stock][..];
+    let changes: Vec<_> = filed.iter().map(|id| (id.clone(), steps)).collect();
+    credential::apply(transaction, cause, &changes, &()).await?;
+    let events: Vec<_> = filed.into_iter().map(|id| (id, stocked.clone())).collect();
+    Ok(outbox::push(transaction, cause.time, &events).await?)
 }
 
 /// Whether the refusal is about single numbers of the batch, which will never be issued, and not about

@@ -1,12 +1,16 @@
-//! Reporting upstream: the outbox is drained in batches, whenever the authority can be reached.
+//! Reporting upstream: the outbox is drained in batches, whenever the authority can be reached, and its
+//! answers are taken note of.
 
-use message::problem::Problem;
+use identity::{CredentialId, CredentialState, DeviceNumber, Transition};
+use message::problem::{Problem, ProblemCode};
 use message::report::{Event, RECORDS_MAX, Record, RecordAnswer, Report};
 use serde::Serialize;
-use store::StoreError;
-use store::audit;
+use store::audit::{self, Actor, Cause};
+use store::gateway::credential::{self, Credential};
 use store::gateway::outbox;
+use store::{StoreError, Transaction};
 
+use crate::desk::{Why, event_text};
 use crate::error::GatewayError;
 use crate::gateway::Gateway;
 use crate::replenish::ReplenishError;
@@ -29,7 +33,7 @@ pub struct Drained {
 enum Fate {
     Taken,
     Again,
-    Parked(String),
+    Parked(Problem),
 }
 
 impl Gateway {
@@ -55,7 +59,7 @@ impl Gateway {
                         batch_max = waiting.len() / 2;
                         continue;
                     }
-                    vec![Fate::Parked(problem.to_string())]
+                    vec![Fate::Parked(problem)]
                 }
                 Err(other) => return Err(other.into()),
             };
@@ -74,44 +78,131 @@ impl Gateway {
     }
 
     async fn settle(&self, records: Vec<outbox::Record>, fates: Vec<Fate>) -> Result<Drained, GatewayError> {
-        let (now, actor) = (self.desk.now(), self.actor.clone());
+        let settlement = Settlement { now: self.desk.now(), actor: self.actor.clone() };
         self.desk
             .store
             .write(move |transaction| {
-                Box::pin(async move {
-                    let mut taken = Vec::new();
-                    let mut parked = Vec::new();
-                    for (record, fate) in records.iter().zip(fates) {
-                        match fate {
-                            Fate::Taken => taken.push(record.sequence),
-                            Fate::Again => outbox::refused(transaction, record.sequence, None).await?,
-                            Fate::Parked(reason) => {
-                                outbox::refused(transaction, record.sequence, Some(&reason)).await?;
-                                parked.push((record.sequence, &record.number, reason));
-                            }
-                        }
-                    }
-                    outbox::remove(transaction, &taken).await?;
-                    if !parked.is_empty() {
-                        tracing::warn!(records = ?parked, "the authority refused records; they are parked");
-                        audit::append(transaction, now, actor.as_str(), "outbox.park", &parked).await?;
-                    }
-                    Ok(Drained { taken: taken.len() as u64, parked: parked.len() as u64 })
-                })
+                Box::pin(async move { settlement.store(transaction, &records, fates).await })
             })
             .await
     }
 }
 
+/// The answers to one batch, as they are stored.
+struct Settlement {
+    now: i64,
+    actor: Actor,
+}
+
+impl Settlement {
+    async fn store(
+        self,
+        transaction: &mut Transaction,
+        records: &[outbox::Record],
+        fates: Vec<Fate>,
+    ) -> Result<Drained, GatewayError> {
+        let mut taken = Vec::new();
+        let mut parked = Vec::new();
+        for (record, fate) in records.iter().zip(fates) {
+            match fate {
+                Fate::Taken => {
+                    taken.push(record.sequence);
+                    self.certify(transaction, record).await?;
+                }
+                Fate::Again => outbox::refused(transaction, record.sequence, None).await?,
+                Fate::Parked(problem) => {
+                    let reason = problem.to_string();
+                    outbox::refused(transaction, record.sequence, Some(&reason)).await?;
+                    self.dispute(transaction, record, &problem).await?;
+                    parked.push((record.sequence, &record.credential, reason));
+                }
+            }
+        }
+        outbox::remove(transaction, &taken).await?;
+        if !parked.is_empty() {
+            tracing::warn!(records = ?parked, "the authority refused records; they are parked");
+            audit::append(transaction, self.now, self.actor.as_str(), "outbox.park", &parked).await?;
+        }
+        Ok(Drained { taken: taken.len() as u64, parked: parked.len() as u64 })
+    }
+
+    /// The authority has certified a key that a device made: its number counts as made.
+    async fn certify(
+        &self,
+        transaction: &mut Transaction,
+        record: &outbox::Record,
+    ) -> Result<(), GatewayError> {
+        use Transition::{Issue, Lease, Stock, Verify, Write};
+        if !matches!(event_of(record)?, Event::KeyBorn { .. }) {
+            return Ok(());
+        }
+        let known = credential::find(transaction, &record.credential).await?;
+        if known.is_some_and(|known| known.is_owed()) {
+            let steps = &[Issue, Stock, Lease, Write, Verify][..];
+            let change = [(record.credential.clone(), steps)];
+            credential::apply(transaction, self.cause("credential.certify"), &change, &()).await?;
+        }
+        Ok(())
+    }
+
+    /// The authority does not believe a device's proof, or knows another device for it: all that the
+    /// device has comes into doubt, which no further proof settles.
+    async fn dispute(
+        &self,
+        transaction: &mut Transaction,
+        record: &outbox::Record,
+        problem: &Problem,
+    ) -> Result<(), GatewayError> {
+        let Some(number) = proved_by(record)? else { return Ok(()) };
+        if !matches!(problem.code, ProblemCode::SecondDevice | ProblemCode::ProofFailed) {
+            return Ok(());
+        }
+        let certificate = credential::find(transaction, &number.clone().into()).await?;
+        let symmetric = credential::symmetric_of(transaction, &number).await?;
+        let is_verified = |part: &Credential| part.state == CredentialState::Verified;
+        let disputed: Vec<CredentialId> =
+            certificate.into_iter().chain(symmetric).filter(is_verified).map(|part| part.id).collect();
+        let reason = format!("the authority refused what the device proved: {problem}");
+        let changes: Vec<_> = disputed.iter().map(|id| (id.clone(), &[Transition::Doubt][..])).collect();
+        credential::apply(transaction, self.cause("credential.dispute"), &changes, &Why { reason: &reason })
+            .await?;
+        for id in &disputed {
+            credential::set_reason(transaction, id, &reason).await?;
+        }
+        // The authority knows about the one that it refused.
+        let event = event_text(&Event::Suspect { reason })?;
+        let others = disputed.into_iter().filter(|id| *id != record.credential);
+        let events: Vec<_> = others.map(|id| (id, event.clone())).collect();
+        Ok(outbox::push(transaction, self.now, &events).await?)
+    }
+
+    fn cause(&self, action: &'static str) -> Cause<'_> {
+        Cause { time: self.now, actor: self.actor.as_str(), action }
+    }
+}
+
+/// The device whose proof the record reports, if it reports one.
+fn proved_by(record: &outbox::Record) -> Result<Option<DeviceNumber>, StoreError> {
+    Ok(match (event_of(record)?, &record.credential) {
+        (Event::Bound { device_number, .. }, _) => Some(device_number),
+        (Event::Verified { .. } | Event::KeyBorn { .. }, CredentialId::Number(number)) => {
+            Some(number.clone())
+        }
+        _ => None,
+    })
+}
+
+fn event_of(record: &outbox::Record) -> Result<Event, StoreError> {
+    serde_json::from_str(&record.event).map_err(|_| StoreError::Corrupt { what: "outbox.event" })
+}
+
 fn report_of(records: &[outbox::Record]) -> Result<Report, GatewayError> {
     let records = records.iter().map(|record| {
-        let event: Event = serde_json::from_str(&record.event)
-            .map_err(|_| GatewayError::Store(StoreError::Corrupt { what: "outbox.event" }))?;
         Ok(Record {
             sequence: record.sequence,
-            credential: record.number.clone().into(),
+            credential: record.credential.clone(),
             time: record.time,
-            event,
+            event: event_of(record)?,
         })
     });
     Ok(Report { records: records.collect::<Result<_, GatewayError>>()? })
@@ -133,6 +224,6 @@ fn fate_of_refused(record: &outbox::Record, problem: &Problem) -> Fate {
     if problem.code.is_passing() && record.failures + 1 < FAILURES_MAX {
         Fate::Again
     } else {
-        Fate::Parked(problem.to_string())
+        Fate::Parked(problem.clone())
     }
 }

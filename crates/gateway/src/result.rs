@@ -1,10 +1,13 @@
-//! Write results: what became of a lease (source A Figs. 17 and 23B).
+//! Write results: what became of a lease (source A Figs. 17 and 23B). All that a device was given stands
+//! or falls together.
 
 use cert::possession;
-use identity::{CredentialState, Member, MemberName, Transition};
+use identity::{CredentialId, CredentialState, DeviceNumber, Member, MemberName, Transition};
+use message::bytes::Bytes;
 use message::problem::{Problem, ProblemCode};
 use message::report::Event;
-use message::result::{Proof, WriteOutcome, WriteResultResponse, WriteResultTransmission};
+use message::result::{Proof, WriteResultResponse, WriteResultTransmission};
+use serde::Serialize;
 use store::audit::{self, Actor, Cause};
 use store::gateway::attempt::{self, Attempt};
 use store::gateway::credential::{self, Credential};
@@ -13,11 +16,14 @@ use store::{StoreError, Transaction};
 
 use crate::desk::event_text;
 use crate::error::GatewayError;
+use crate::evidence::{Parts, Verdict};
 use crate::gateway::Gateway;
 
 impl Gateway {
     /// Takes the result of an attempt. A good one needs a proof that holds; a proof that does not hold
-    /// makes the credential suspect and is refused. The same result again gets the same answer.
+    /// makes what was leased suspect and is refused. The same result again gets the same answer.
+    ///
+    /// A device whose certificate is owed has proved its key, and is answered as verified.
     ///
     /// # Errors
     /// The refusal, as a problem; or the store fails.
@@ -47,52 +53,6 @@ impl Gateway {
             Err(problem) => Err(GatewayError::Refused(problem)),
         }
     }
-
-    /// What the outcome says about the device. The signature is checked here, outside the unit of work,
-    /// since a certificate never changes and the writer should not wait for it.
-    async fn verdict(&self, result: &WriteResultTransmission) -> Result<Verdict, GatewayError> {
-        match &result.outcome {
-            WriteOutcome::NoGood { untouched: true, reason } => Ok(Verdict::Untouched(reason.clone())),
-            WriteOutcome::NoGood { untouched: false, reason } => Ok(Verdict::Doubtful(reason.clone())),
-            WriteOutcome::Ok { proof } => {
-                let mut snapshot = self.desk.store.read().await?;
-                let credential = credential::find(&mut snapshot, &result.device_number).await?;
-                Ok(match credential.map(|credential| proof_fault(&credential, proof)) {
-                    Some(None) => Verdict::Proved(proof.clone()),
-                    Some(Some(fault)) => Verdict::Unproved(fault),
-                    None => Verdict::Unproved("there is no such credential".into()),
-                })
-            }
-        }
-    }
-}
-
-/// Why the proof does not show that the leased device holds this very pack.
-fn proof_fault(credential: &Credential, proof: &Proof) -> Option<String> {
-    let Some((pack, lease)) = credential.pack.as_ref().zip(credential.lease.as_ref()) else {
-        return Some("the pack was never leased".into());
-    };
-    if proof.hardware_uid != lease.hardware_uid {
-        return Some("the proof is of another device than the lease".into());
-    }
-    if proof.pack_digest.0 != pack.digest {
-        return Some("the device read back another pack than it was sent".into());
-    }
-    let proof = possession::Proof {
-        device_number: &credential.number,
-        hardware_uid: &proof.hardware_uid,
-        challenge: &proof.challenge.0,
-        pack_digest: &proof.pack_digest.0,
-        signature: proof.signature.as_ref().map_or(&[], |signature| &signature.0),
-    };
-    possession::verify(&pack.certificate, proof).err().map(|error| error.to_string())
-}
-
-enum Verdict {
-    Proved(Proof),
-    Unproved(String),
-    Untouched(String),
-    Doubtful(String),
 }
 
 /// What one station told of one attempt.
@@ -118,10 +78,7 @@ impl Told {
             }
             return Ok(self.answer(state));
         }
-        let credential = credential::find(transaction, &self.result.device_number)
-            .await?
-            .ok_or(StoreError::Corrupt { what: "attempt.number" })?;
-        let state = self.change(transaction, &credential).await?;
+        let state = self.change(transaction, &attempt).await?;
         attempt::answer(transaction, &attempt.id, &outcome, state).await?;
         Ok(self.answer(state))
     }
@@ -145,76 +102,157 @@ impl Told {
             })
     }
 
-    /// Where the credential stands after the result.
+    /// Where what was leased stands after the result.
     async fn change(
         &self,
         transaction: &mut Transaction,
-        credential: &Credential,
+        attempt: &Attempt,
     ) -> Result<CredentialState, GatewayError> {
-        use CredentialState::{Leased, Suspect, Verified, Voided};
-        match (&self.verdict, credential.state) {
-            (_, Voided) => {
-                Err(refused(ProblemCode::IllegalState, format!("{} was withdrawn", credential.number)))
+        let parts = Parts::find(transaction, &attempt.number).await?;
+        if parts.all().any(|part| part.state == CredentialState::Voided) {
+            return Err(refused(ProblemCode::IllegalState, format!("{} was withdrawn", attempt.number)));
+        }
+        // Proved by another attempt of the same device; no station can make that doubtful.
+        let open: Vec<&Credential> =
+            parts.all().filter(|part| part.state != CredentialState::Verified && !part.is_owed()).collect();
+        if open.is_empty() {
+            return Ok(CredentialState::Verified);
+        }
+        if open.iter().any(|part| part.is_disputed()) {
+            return Ok(CredentialState::Suspect);
+        }
+        match &self.verdict {
+            Verdict::Proved(proof) => {
+                self.verified(transaction, attempt, &open, proof).await?;
+                Ok(CredentialState::Verified)
             }
-            // Proved by another attempt of the same device; nothing can make that doubtful.
-            (_, Verified) => Ok(Verified),
-            (Verdict::Proved(proof), Leased) => {
-                self.verified(transaction, proof, &[Transition::Write, Transition::Verify]).await
+            Verdict::Unproved(reason) | Verdict::Doubtful(reason) => {
+                self.doubted(transaction, &open, reason).await
             }
-            // The lease ran out before the result came; the proof settles the doubt.
-            (Verdict::Proved(proof), Suspect) => {
-                self.verified(transaction, proof, &[Transition::Lease, Transition::Write, Transition::Verify])
-                    .await
-            }
-            (Verdict::Unproved(reason) | Verdict::Doubtful(reason), Leased) => {
-                self.doubted(transaction, reason).await
-            }
-            (Verdict::Untouched(reason), Leased) => {
+            Verdict::Untouched(reason) => {
                 let body = (&self.result.device_number, reason);
                 audit::append(transaction, self.now, self.actor.as_str(), "credential.untouched", &body)
                     .await?;
-                Ok(Leased)
+                Ok(common_state(&open))
             }
-            (_, Suspect) => Ok(Suspect),
-            (_, state) => Err(refused(ProblemCode::IllegalState, format!("the credential is {state}"))),
         }
     }
 
     async fn verified(
         &self,
         transaction: &mut Transaction,
+        attempt: &Attempt,
+        parts: &[&Credential],
         proof: &Proof,
-        steps: &[Transition],
-    ) -> Result<CredentialState, GatewayError> {
-        let number = &self.result.device_number;
-        if let Some(other) = credential::verified_on(transaction, &proof.hardware_uid).await? {
-            return Err(refused(ProblemCode::DeviceHoldsAnother, format!("this device is {other}")));
+    ) -> Result<(), GatewayError> {
+        let number = &attempt.number;
+        match credential::confirmed_on(transaction, &proof.hardware_uid).await? {
+            Some(other) if other != *number => {
+                return Err(refused(ProblemCode::DeviceHoldsAnother, format!("this device is {other}")));
+            }
+            _ => {}
         }
-        let event = Event::Verified { station: self.station.clone(), proof: proof.clone() };
-        credential::apply(transaction, self.cause("credential.verify"), &[(number.clone(), steps)], proof)
-            .await?;
-        credential::set_completed(transaction, number, self.now).await?;
-        outbox::push(transaction, self.now, &[(number.clone(), event_text(&event)?)]).await?;
-        Ok(CredentialState::Verified)
+        let mut changes = Vec::new();
+        for part in parts {
+            match part.state {
+                CredentialState::Leased => {
+                    changes.push((part.id.clone(), &[Transition::Write, Transition::Verify][..]));
+                }
+                // The lease ran out before the result came; the proof settles the doubt.
+                CredentialState::Suspect => changes
+                    .push((part.id.clone(), &[Transition::Lease, Transition::Write, Transition::Verify][..])),
+                // Its certificate is owed.
+                CredentialState::Intended => self.key_born(transaction, attempt, proof).await?,
+                state => {
+                    return Err(refused(ProblemCode::IllegalState, format!("{} is {state}", part.id)));
+                }
+            }
+        }
+        if !changes.is_empty() {
+            credential::apply(transaction, self.cause("credential.verify"), &changes, proof).await?;
+        }
+        let mut events = Vec::with_capacity(parts.len());
+        for part in parts {
+            credential::set_completed(transaction, &part.id, self.now).await?;
+            events.push((part.id.clone(), event_text(&self.event(attempt, &part.id, proof)?)?));
+        }
+        Ok(outbox::push(transaction, self.now, &events).await?)
+    }
+
+    /// Puts the key that a device made on record, with the device's proof.
+    async fn key_born(
+        &self,
+        transaction: &mut Transaction,
+        attempt: &Attempt,
+        proof: &Proof,
+    ) -> Result<(), GatewayError> {
+        let request =
+            attempt.owed_request.as_ref().ok_or(StoreError::Corrupt { what: "attempt.owed_request" })?;
+        let key = possession::requested_key(request)
+            .map_err(|_| StoreError::Corrupt { what: "attempt.owed_request" })?;
+        let body = KeyBorn { device_number: &attempt.number, public_key_sha256: key.to_string(), proof };
+        Ok(audit::append(transaction, self.now, self.actor.as_str(), "credential.key-born", &body).await?)
+    }
+
+    /// What the authority is told of a credential that is proved.
+    fn event(&self, attempt: &Attempt, id: &CredentialId, proof: &Proof) -> Result<Event, StoreError> {
+        let (station, proof) = (self.station.clone(), proof.clone());
+        Ok(match (id, &attempt.owed_request) {
+            (CredentialId::Number(_), None) => Event::Verified { station, proof },
+            (CredentialId::Number(_), Some(request)) => {
+                Event::KeyBorn { station, signing_request: Bytes(request.clone()), proof }
+            }
+            (CredentialId::Apparatus(_), _) => Event::Bound {
+                station,
+                device_number: attempt.number.clone(),
+                hardware_uid: proof.hardware_uid,
+                confirmation: proof
+                    .confirmation
+                    .ok_or(StoreError::Corrupt { what: "attempt.outcome" })?
+                    .authority,
+            },
+        })
     }
 
     async fn doubted(
         &self,
         transaction: &mut Transaction,
+        parts: &[&Credential],
         reason: &str,
     ) -> Result<CredentialState, GatewayError> {
-        let number = &self.result.device_number;
-        let change = [(number.clone(), &[Transition::Doubt][..])];
+        let leased = parts.iter().filter(|part| part.state == CredentialState::Leased);
+        let changes: Vec<_> = leased.map(|part| (part.id.clone(), &[Transition::Doubt][..])).collect();
+        if changes.is_empty() {
+            return Ok(common_state(parts));
+        }
+        credential::apply(transaction, self.cause("credential.doubt"), &changes, &reason).await?;
         let event = event_text(&Event::Suspect { reason: reason.to_owned() })?;
-        credential::apply(transaction, self.cause("credential.doubt"), &change, &reason).await?;
-        credential::set_reason(transaction, number, reason).await?;
-        outbox::push(transaction, self.now, &[(number.clone(), event)]).await?;
+        for (id, _) in &changes {
+            credential::set_reason(transaction, id, reason).await?;
+        }
+        let events: Vec<_> = changes.into_iter().map(|(id, _)| (id, event.clone())).collect();
+        outbox::push(transaction, self.now, &events).await?;
         Ok(CredentialState::Suspect)
     }
 
     fn cause(&self, action: &'static str) -> Cause<'_> {
         Cause { time: self.now, actor: self.actor.as_str(), action }
     }
+}
+
+#[derive(Serialize)]
+struct KeyBorn<'a> {
+    device_number: &'a DeviceNumber,
+    public_key_sha256: String,
+    proof: &'a Proof,
+}
+
+/// One word for what a device was leased: suspect where any of it is.
+fn common_state(parts: &[&Credential]) -> CredentialState {
+    let states = || parts.iter().map(|part| part.state);
+    let doubtful = states().find(|state| *state == CredentialState::Suspect);
+    let leased = || states().find(|state| *state == CredentialState::Leased);
+    doubtful.or_else(leased).unwrap_or(CredentialState::Intended)
 }
 
 fn refused(code: ProblemCode, detail: impl Into<String>) -> GatewayError {

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use identity::{CredentialState, ProductCode};
+use identity::profile::CredentialKind;
+use identity::{CredentialState, KeyIdentifier, ProductCode};
 use jiff::civil::Date;
 use message::status::{DayStatus, FactoryStatus, ParkedRecord, ProductStatus};
 use store::gateway::plan::PlannedUnits;
-use store::gateway::{credential, outbox, plan};
+use store::gateway::{apparatus, credential, outbox, plan};
 use store::{Snapshot, StoreError};
 
 use crate::desk::Desk;
 use crate::error::GatewayError;
 use crate::need::tomorrow;
+use crate::product::LocalProduct;
 
 /// The most planned days that are set against what was made.
 const DAYS_MAX: usize = 92;
@@ -24,18 +26,19 @@ impl Desk {
     pub async fn status(&self) -> Result<FactoryStatus, GatewayError> {
         let today = self.day_of(self.now())?.to_string();
         let mut snapshot = self.store.read().await?;
-        let planned = all_planned(&mut snapshot).await?;
+        let made = LocalProduct::all(&mut snapshot).await?;
+        let planned = all_planned(&mut snapshot, &made).await?;
         let parked = outbox::parked(&mut snapshot).await?;
         Ok(FactoryStatus {
             factory: self.factory.clone(),
-            products: products(&mut snapshot, &planned, &today).await?,
+            products: products(&mut snapshot, &made, &planned, &today).await?,
             days: self.days(&mut snapshot, &planned).await?,
             outbox: outbox::length(&mut snapshot).await?,
             parked: parked
                 .into_iter()
                 .map(|record| ParkedRecord {
                     sequence: record.sequence,
-                    device_number: record.number,
+                    credential: record.credential,
                     reason: record.parked.unwrap_or_default(),
                 })
                 .collect(),
@@ -69,67 +72,93 @@ impl Desk {
 }
 
 /// The plan of the products that take a credential, by day and product.
-async fn all_planned(snapshot: &mut Snapshot) -> Result<Vec<PlannedUnits>, StoreError> {
+async fn all_planned(
+    snapshot: &mut Snapshot,
+    made: &[LocalProduct],
+) -> Result<Vec<PlannedUnits>, StoreError> {
     let Some((first, last)) = plan::extent(snapshot).await? else { return Ok(Vec::new()) };
-    let taking: Vec<ProductCode> = plan::products(snapshot)
-        .await?
-        .into_iter()
-        .filter(|product| product.takes_certificate)
-        .map(|product| product.code)
-        .collect();
     let mut planned = plan::between(snapshot, &first, &last).await?;
-    planned.retain(|cell| taking.contains(&cell.product));
+    planned.retain(|cell| made.iter().any(|product| product.code == cell.product));
     Ok(planned)
 }
 
-/// One entry for each product that takes a credential, in the list's order, and for each that did and
-/// of which there still is stock.
+/// One entry for each kind of credential of each product, in the list's order, and for each that was
+/// taken and of which there still is stock.
 async fn products(
     snapshot: &mut Snapshot,
+    made: &[LocalProduct],
     planned: &[PlannedUnits],
     today: &str,
 ) -> Result<Vec<ProductStatus>, StoreError> {
-    let list = plan::products(snapshot).await?;
-    let mut rows: Vec<ProductStatus> = list
-        .into_iter()
-        .filter(|product| product.takes_certificate)
-        .map(|product| empty(product.code))
-        .collect();
-    for (product, state, number) in credential::counts(snapshot).await? {
-        let at = rows.iter().position(|row| row.product == product).unwrap_or_else(|| {
-            rows.push(empty(product));
-            rows.len() - 1
-        });
-        let row = &mut rows[at];
-        match state {
-            CredentialState::Intended => row.reserved = number,
-            CredentialState::Stocked => row.stocked = number,
-            CredentialState::Leased => row.leased = number,
-            CredentialState::Written => row.written = number,
-            CredentialState::Verified => row.verified = number,
-            CredentialState::Suspect => row.suspect = number,
-            CredentialState::Voided => row.voided = number,
-            // Issuing and filing are one unit of work here, and abandoned numbers were never issued.
-            CredentialState::Issued | CredentialState::Abandoned => {}
-        }
+    let mut rows = Rows::default();
+    for product in made {
+        let key = product.allotted.as_ref().and_then(|allotted| allotted.key_identifier.as_ref());
+        product.kinds().for_each(|kind| rows.of(&product.code, kind).key_identifier = key.cloned());
     }
-    for row in &mut rows {
+    for count in credential::counts(snapshot).await? {
+        let row = rows.of(&count.product, count.kind);
+        add(row, count.state, count.key_identifier.as_ref(), count.number);
+    }
+    for order in apparatus::orders(snapshot).await? {
+        rows.of(&order.product, CredentialKind::Symmetric).reserved += order.count;
+    }
+    for (product, owed) in credential::owed(snapshot).await? {
+        let row = rows.of(&product, CredentialKind::Certificate);
+        row.owed = owed;
+        row.reserved -= owed;
+    }
+    for row in &mut rows.0 {
         let ahead = planned.iter().filter(|cell| cell.product == row.product && cell.day.as_str() >= today);
         row.planned_ahead = ahead.map(|cell| cell.units).sum();
     }
-    Ok(rows)
+    Ok(rows.0)
 }
 
-fn empty(product: ProductCode) -> ProductStatus {
-    ProductStatus {
-        product,
-        reserved: 0,
-        stocked: 0,
-        leased: 0,
-        written: 0,
-        verified: 0,
-        suspect: 0,
-        voided: 0,
-        planned_ahead: 0,
+#[derive(Default)]
+struct Rows(Vec<ProductStatus>);
+
+impl Rows {
+    /// The row of this kind, made where there is none yet.
+    fn of(&mut self, product: &ProductCode, credential: CredentialKind) -> &mut ProductStatus {
+        let is_it = |row: &ProductStatus| row.product == *product && row.credential == credential;
+        let at = self.0.iter().position(is_it).unwrap_or_else(|| {
+            self.0.push(ProductStatus {
+                product: product.clone(),
+                credential,
+                key_identifier: None,
+                reserved: 0,
+                stocked: 0,
+                stocked_under_other_key: 0,
+                leased: 0,
+                written: 0,
+                verified: 0,
+                owed: 0,
+                suspect: 0,
+                voided: 0,
+                planned_ahead: 0,
+            });
+            self.0.len() - 1
+        });
+        &mut self.0[at]
+    }
+}
+
+/// Counts so many credentials in this state.
+fn add(row: &mut ProductStatus, state: CredentialState, key: Option<&KeyIdentifier>, number: u64) {
+    match state {
+        CredentialState::Intended => row.reserved += number,
+        CredentialState::Stocked => {
+            row.stocked += number;
+            if key.is_some() && key != row.key_identifier.as_ref() {
+                row.stocked_under_other_key += number;
+            }
+        }
+        CredentialState::Leased => row.leased += number,
+        CredentialState::Written => row.written += number,
+        CredentialState::Verified => row.verified += number,
+        CredentialState::Suspect => row.suspect += number,
+        CredentialState::Voided => row.voided += number,
+        // Issuing and filing are one unit of work here, and abandoned numbers were never issued.
+        CredentialState::Issued | CredentialState::Abandoned => {}
     }
 }

@@ -8,7 +8,7 @@ use message::report::Event;
 use store::audit::Cause;
 use store::gateway::credential;
 use store::gateway::moment::{self, Moment};
-use store::gateway::outbox;
+use store::gateway::{outbox, pack};
 use tokio::time::{sleep, timeout};
 
 use crate::desk::{Why, event_text};
@@ -79,14 +79,13 @@ impl Gateway {
                     }
                     let cause = Cause { time: now, actor: actor.as_str(), action: "credential.expire" };
                     let doubt = &[Transition::Doubt][..];
-                    let changes: Vec<_> = expired.iter().map(|number| (number.clone(), doubt)).collect();
+                    let changes: Vec<_> = expired.iter().map(|id| (id.clone(), doubt)).collect();
                     credential::apply(transaction, cause, &changes, &Why { reason: EXPIRED }).await?;
                     let event = event_text(&Event::Suspect { reason: EXPIRED.to_owned() })?;
-                    for number in &expired {
-                        credential::set_reason(transaction, number, EXPIRED).await?;
+                    for id in &expired {
+                        credential::set_reason(transaction, id, EXPIRED).await?;
                     }
-                    let events: Vec<_> =
-                        expired.iter().map(|number| (number.clone(), event.clone())).collect();
+                    let events: Vec<_> = expired.iter().map(|id| (id.clone(), event.clone())).collect();
                     outbox::push(transaction, now, &events).await?;
                     Ok(expired.len())
                 })
@@ -96,7 +95,7 @@ impl Gateway {
 
     /// Overwrite first, then take the slots out of their rows: a crash in between only overwrites again.
     async fn erase(&self) -> Result<usize, GatewayError> {
-        let slots = credential::slots_to_erase(&mut self.desk.store.read().await?, BATCH).await?;
+        let slots = pack::slots_to_erase(&mut self.desk.store.read().await?, BATCH).await?;
         if slots.is_empty() {
             return Ok(0);
         }
@@ -106,7 +105,7 @@ impl Gateway {
             .desk
             .store
             .write(move |transaction| {
-                Box::pin(async move { Ok(credential::forget_secrets(transaction, &erased).await?) })
+                Box::pin(async move { Ok(pack::forget_secrets(transaction, &erased).await?) })
             })
             .await;
         forgotten?;

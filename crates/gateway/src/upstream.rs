@@ -3,8 +3,12 @@
 use std::error::Error;
 
 use message::allotment::Allotment;
-use message::issue::{CertificateTransmission, CertificateTransmissionRequest};
+use message::issue::{
+    ApparatusPackRequest, ApparatusPacks, CertificateTransmission, CertificateTransmissionRequest,
+    DevicePackRequest,
+};
 use message::join::{MemberRequest, Membership};
+use message::pack::CredentialPack;
 use message::problem::Problem;
 use message::report::{Report, ReportAnswer};
 use transport::{CallError, Client};
@@ -23,6 +27,10 @@ pub trait Upstream: Send + Sync {
         &'a self,
         request: &'a CertificateTransmissionRequest,
     ) -> Answer<'a, CertificateTransmission>;
+    /// Symmetric credentials that are not yet anybody's.
+    fn issue_apparatuses<'a>(&'a self, request: &'a ApparatusPackRequest) -> Answer<'a, ApparatusPacks>;
+    /// Packs for one device that stands before a station.
+    fn issue_for_device<'a>(&'a self, request: &'a DevicePackRequest) -> Answer<'a, CredentialPack>;
     /// What became of packs.
     fn report<'a>(&'a self, report: &'a Report) -> Answer<'a, ReportAnswer>;
     /// A certificate for a station that joins.
@@ -50,6 +58,14 @@ impl Upstream for Client {
         request: &'a CertificateTransmissionRequest,
     ) -> Answer<'a, CertificateTransmission> {
         Box::pin(async { Ok(self.post_json("/v1/packs", request).await?) })
+    }
+
+    fn issue_apparatuses<'a>(&'a self, request: &'a ApparatusPackRequest) -> Answer<'a, ApparatusPacks> {
+        Box::pin(async { Ok(self.post_json("/v1/apparatus-packs", request).await?) })
+    }
+
+    fn issue_for_device<'a>(&'a self, request: &'a DevicePackRequest) -> Answer<'a, CredentialPack> {
+        Box::pin(async { Ok(self.post_json("/v1/device-packs", request).await?) })
     }
 
     fn report<'a>(&'a self, report: &'a Report) -> Answer<'a, ReportAnswer> {

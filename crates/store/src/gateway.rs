@@ -4,11 +4,14 @@
 //! keys stand in the key ring.
 
 pub mod allotment;
+pub mod apparatus;
 pub mod attempt;
 pub mod credential;
 pub mod ledger;
 pub mod moment;
+pub mod number;
 pub mod outbox;
+pub mod pack;
 pub mod plan;
 pub mod station;
 

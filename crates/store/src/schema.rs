@@ -32,7 +32,11 @@ const AUTHORITY: &[Step] = &[
     ("device registration", include_str!("../migrations/authority/device_registration.sql")),
 ];
 
-const GATEWAY: &[Step] = &[AUDIT_AND_VAULT, ("gateway", include_str!("../migrations/gateway/gateway.sql"))];
+const GATEWAY: &[Step] = &[
+    AUDIT_AND_VAULT,
+    ("gateway", include_str!("../migrations/gateway/gateway.sql")),
+    ("symmetric", include_str!("../migrations/gateway/symmetric.sql")),
+];
 
 const AUTHENTICATOR: &[Step] = &[
     AUDIT_AND_VAULT,

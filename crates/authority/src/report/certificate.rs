@@ -46,7 +46,7 @@ pub(super) fn take(
 /// The lease that a gateway does not report: the authority hears of it by what came of it.
 pub(super) fn lease(state: CredentialState) -> &'static [Transition] {
     match state {
-        CredentialState::Leased => &[],
+        CredentialState::Leased | CredentialState::Verified => &[],
         _ => &[Transition::Lease],
     }
 }

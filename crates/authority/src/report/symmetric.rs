@@ -32,9 +32,12 @@ pub(super) fn take(books: &mut Books, id: ApparatusId, judged: &Judged) -> Resul
             Ok(new)
         }
         Event::Suspect { reason } => {
-            let state = books.step_apparatus(id, &[lease(state), &[Doubt]].concat())?;
+            let doubted = books.step_apparatus(id, &[lease(state), &[Doubt]].concat())?;
             books.news.reasons.push((id.into(), reason.clone()));
-            Ok(state)
+            if state == CredentialState::Verified {
+                revoke(books, id, reason);
+            }
+            Ok(doubted)
         }
         Event::Voided { reason } => {
             let voided = books.step_apparatus(id, &[Void])?;

@@ -98,7 +98,8 @@ impl World {
                 self.factory.gateway().drain().await.unwrap();
             }
             Step::Void { number } => {
-                let _ = self.factory.gateway().desk().void(&numbered(*number), "scrap", &person()).await;
+                let _ =
+                    self.factory.gateway().desk().void(&numbered(*number).into(), "scrap", &person()).await;
             }
         }
         self.check().await

@@ -108,7 +108,7 @@ async fn a_refused_record_is_parked_and_shown_and_the_others_go_on() {
         assert_eq!((drained.taken, drained.parked), (5, 1));
         let status = factory.gateway().desk().status().await.unwrap();
         assert_eq!((status.outbox, status.parked.len()), (0, 1));
-        assert_eq!(status.parked[0].device_number, bad);
+        assert_eq!(status.parked[0].credential, bad.clone().into());
         assert!(status.parked[0].reason.contains("illegal-state"), "{}", status.parked[0].reason);
 
         factory.authority.refuse_records(&bad, None);

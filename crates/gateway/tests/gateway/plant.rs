@@ -15,7 +15,10 @@ use jiff::civil::{date, time};
 use jiff::tz::TimeZone;
 use message::allotment::{Allotment, CheckDigitName, Credentials, ProductAllotment, SerialRange};
 use message::bytes::{Bytes, SecretBytes};
-use message::issue::{CertificateTransmission, CertificateTransmissionRequest, NumberedPack};
+use message::issue::{
+    ApparatusPackRequest, ApparatusPacks, CertificateTransmission, CertificateTransmissionRequest,
+    DevicePackRequest, NumberedPack,
+};
 use message::join::{MemberRequest, Membership};
 use message::lease::{AttemptId, LeaseRequest};
 use message::pack::{CertificatePack, CredentialPack, PackKey};
@@ -159,7 +162,7 @@ impl TestAuthority {
 
     fn pack(&self, number: &DeviceNumber) -> CertificatePack {
         let validity = Validity::new(self.clock.epoch_seconds(), pki::NO_EXPIRY).unwrap();
-        let profile = DeviceProfile { organization: None };
+        let profile = DeviceProfile { organization: None, key_algorithm: KeyAlgorithm::P256 };
         let prepared = self.issuing.prepare(&profile, number, validity, &self.random).unwrap();
         let credential = self.issuing.issue(prepared).unwrap();
         CertificatePack {
@@ -228,6 +231,14 @@ impl Upstream for TestAuthority {
             Ok(CertificateTransmission { packs: packs.collect() })
         });
         Box::pin(async { answer })
+    }
+
+    fn issue_apparatuses<'a>(&'a self, _: &'a ApparatusPackRequest) -> Answer<'a, ApparatusPacks> {
+        todo!()
+    }
+
+    fn issue_for_device<'a>(&'a self, _: &'a DevicePackRequest) -> Answer<'a, CredentialPack> {
+        todo!()
     }
 
     fn report<'a>(&'a self, report: &'a Report) -> Answer<'a, ReportAnswer> {

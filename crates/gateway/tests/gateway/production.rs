@@ -204,10 +204,10 @@ async fn a_voided_credential_is_refused_everywhere_and_its_key_is_gone() {
         let (gateway, number) = (factory.gateway(), number("3012-123456"));
         let mut device = TestDevice::new(1);
         let lease = gateway.lease(&station_name(1), &device.request(1, &number)).await.unwrap();
-        gateway.desk().void(&number, "scrapped", &person()).await.unwrap();
-        let again = gateway.desk().void(&number, "scrapped", &person()).await;
+        gateway.desk().void(&number.clone().into(), "scrapped", &person()).await.unwrap();
+        let again = gateway.desk().void(&number.clone().into(), "scrapped", &person()).await;
         assert_eq!(code(again), ProblemCode::IllegalState);
-        let unknown = gateway.desk().void(&crate::plant::number("3012-999999"), "x", &person()).await;
+        let unknown = gateway.desk().void(&crate::plant::number("3012-999999").into(), "x", &person()).await;
         assert_eq!(code(unknown), ProblemCode::Unplanned);
 
         let proof = device.write(&number, lease.pack);

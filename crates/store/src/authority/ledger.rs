@@ -1,11 +1,13 @@
 //! The whole issue log at a glance, for whoever checks that every credential is accounted for.
 
-use identity::{CredentialState, DeviceNumber, HardwareUid, MemberName};
+use identity::{
+    ApparatusId, CredentialId, CredentialState, DeviceNumber, HardwareUid, MemberName, ProductCode,
+};
 
 use crate::statement::parsed;
 use crate::{Snapshot, StoreError};
 
-/// One credential as the authority knows it.
+/// One certificate as the authority knows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Line {
     /// Its device number.
@@ -27,7 +29,44 @@ pub struct Line {
     pub hardware_uid: Option<HardwareUid>,
 }
 
-/// Every credential but the abandoned ones, by number.
+/// One symmetric credential as the authority knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ApparatusLine {
+    /// Its name.
+    pub id: ApparatusId,
+    /// The product it is for.
+    pub product: ProductCode,
+    /// The factory it was issued for.
+    pub factory: MemberName,
+    /// Where it stands.
+    pub state: CredentialState,
+    /// The number and the chip of the device it belongs to.
+    pub device: Option<(DeviceNumber, HardwareUid)>,
+}
+
+/// Every symmetric credential, by name.
+///
+/// # Errors
+/// The store fails.
+pub async fn apparatuses(snapshot: &mut Snapshot) -> Result<Vec<ApparatusLine>, StoreError> {
+    let rows: Vec<ApparatusRow> = fetch_all!(
+        snapshot,
+        "SELECT apparatus_id, product, factory, state, number, hardware_uid FROM apparatus \
+         ORDER BY apparatus_id"
+    )?;
+    rows.into_iter().map(ApparatusLine::try_from).collect()
+}
+
+/// Every credential that two devices have claimed.
+///
+/// # Errors
+/// The store fails.
+pub async fn disputed(snapshot: &mut Snapshot) -> Result<Vec<CredentialId>, StoreError> {
+    let rows: Vec<(String,)> = fetch_all!(snapshot, "SELECT credential FROM dispute ORDER BY credential")?;
+    rows.iter().map(|(credential,)| parsed("dispute.credential", credential)).collect()
+}
+
+/// Every certificate but the abandoned ones, by number.
 ///
 /// # Errors
 /// The store fails.
@@ -72,6 +111,36 @@ impl TryFrom<Row> for Line {
             has_certificate: row.issued.is_some(),
             has_secret: row.secret_since.is_some(),
             hardware_uid: hardware_uid.map(|uid| parsed("device.hardware_uid", uid)).transpose()?,
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct ApparatusRow {
+    apparatus_id: String,
+    product: String,
+    factory: String,
+    state: String,
+    number: Option<String>,
+    hardware_uid: Option<String>,
+}
+
+impl TryFrom<ApparatusRow> for ApparatusLine {
+    type Error = StoreError;
+
+    fn try_from(row: ApparatusRow) -> Result<Self, StoreError> {
+        let device = match (&row.number, &row.hardware_uid) {
+            (Some(number), Some(uid)) => {
+                Some((parsed("apparatus.number", number)?, parsed("apparatus.hardware_uid", uid)?))
+            }
+            _ => None,
+        };
+        Ok(Self {
+            id: parsed("apparatus.apparatus_id", &row.apparatus_id)?,
+            product: parsed("apparatus.product", &row.product)?,
+            factory: parsed("apparatus.factory", &row.factory)?,
+            state: parsed("apparatus.state", &row.state)?,
+            device,
         })
     }
 }

@@ -16,6 +16,8 @@ pub struct Attempt {
     pub station: MemberName,
     /// The chip of the device.
     pub hardware_uid: HardwareUid,
+    /// The device's signing request, where the answer was that its certificate is owed.
+    pub owed_request: Option<Vec<u8>>,
     /// The result that was reported, as it was received, and the state that was answered.
     pub result: Option<(String, CredentialState)>,
 }
@@ -27,7 +29,7 @@ pub struct Attempt {
 pub async fn find(snapshot: &mut Snapshot, id: &str) -> Result<Option<Attempt>, StoreError> {
     let row: Option<Row> = fetch_optional!(
         snapshot,
-        "SELECT id, number, station, hardware_uid, outcome, state FROM attempt WHERE id = $1",
+        "SELECT id, number, station, hardware_uid, owed_request, outcome, state FROM attempt WHERE id = $1",
         id,
     )?;
     row.map(Attempt::try_from).transpose()
@@ -40,12 +42,14 @@ pub async fn find(snapshot: &mut Snapshot, id: &str) -> Result<Option<Attempt>, 
 pub async fn insert(transaction: &mut Transaction, now: i64, attempt: &Attempt) -> Result<(), StoreError> {
     execute!(
         transaction,
-        "INSERT INTO attempt (id, number, station, hardware_uid, started) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO attempt (id, number, station, hardware_uid, started, owed_request) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
         &attempt.id,
         attempt.number.to_string(),
         attempt.station.as_str(),
         attempt.hardware_uid.to_string(),
         now,
+        attempt.owed_request.as_ref(),
     )?;
     Ok(())
 }
@@ -76,6 +80,7 @@ struct Row {
     number: String,
     station: String,
     hardware_uid: String,
+    owed_request: Option<Vec<u8>>,
     outcome: Option<String>,
     state: Option<String>,
 }
@@ -90,6 +95,7 @@ impl TryFrom<Row> for Attempt {
             number: parsed("attempt.number", &row.number)?,
             station: parsed("attempt.station", &row.station)?,
             hardware_uid: parsed("attempt.hardware_uid", &row.hardware_uid)?,
+            owed_request: row.owed_request,
             result: row.outcome.zip(state),
         })
     }

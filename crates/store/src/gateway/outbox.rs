@@ -1,6 +1,6 @@
 //! The outbox: records that the authority must hear, numbered without gaps, each kept until taken.
 
-use identity::DeviceNumber;
+use identity::CredentialId;
 
 use crate::statement::{count, parsed};
 use crate::{Snapshot, StoreError, Transaction};
@@ -11,7 +11,7 @@ pub struct Record {
     /// Its number at this gateway.
     pub sequence: u64,
     /// Its credential.
-    pub number: DeviceNumber,
+    pub credential: CredentialId,
     /// When it happened.
     pub time: i64,
     /// What happened, as the JSON that is sent.
@@ -29,7 +29,7 @@ pub struct Record {
 pub async fn push(
     transaction: &mut Transaction,
     time: i64,
-    events: &[(DeviceNumber, String)],
+    events: &[(CredentialId, String)],
 ) -> Result<(), StoreError> {
     let (end,): (i64,) = fetch_one!(
         transaction,
@@ -38,10 +38,10 @@ pub async fn push(
         events.len() as i64,
     )?;
     let first = end - events.len() as i64 + 1;
-    let rows: Vec<(i64, &(DeviceNumber, String))> = (first..).zip(events).collect();
+    let rows: Vec<(i64, &(CredentialId, String))> = (first..).zip(events).collect();
     execute_all!(
         transaction,
-        "INSERT INTO outbox (sequence, number, time, event, failures) ",
+        "INSERT INTO outbox (sequence, credential, time, event, failures) ",
         rows,
         |row| (row.0, row.1.0.to_string(), time, row.1.1.clone(), 0_i64),
         ""
@@ -56,7 +56,7 @@ pub async fn push(
 pub async fn waiting(snapshot: &mut Snapshot, limit: usize) -> Result<Vec<Record>, StoreError> {
     let rows: Vec<Row> = fetch_all!(
         snapshot,
-        "SELECT sequence, number, time, event, failures, parked FROM outbox \
+        "SELECT sequence, credential, time, event, failures, parked FROM outbox \
          WHERE parked IS NULL ORDER BY sequence LIMIT $1",
         limit as i64,
     )?;
@@ -70,7 +70,7 @@ pub async fn waiting(snapshot: &mut Snapshot, limit: usize) -> Result<Vec<Record
 pub async fn parked(snapshot: &mut Snapshot) -> Result<Vec<Record>, StoreError> {
     let rows: Vec<Row> = fetch_all!(
         snapshot,
-        "SELECT sequence, number, time, event, failures, parked FROM outbox \
+        "SELECT sequence, credential, time, event, failures, parked FROM outbox \
          WHERE parked IS NOT NULL ORDER BY sequence",
     )?;
     rows.into_iter().map(Record::try_from).collect()
@@ -129,7 +129,7 @@ pub async fn unpark(transaction: &mut Transaction) -> Result<u64, StoreError> {
 #[derive(sqlx::FromRow)]
 struct Row {
     sequence: i64,
-    number: String,
+    credential: String,
     time: i64,
     event: String,
     failures: i64,
@@ -142,7 +142,7 @@ impl TryFrom<Row> for Record {
     fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
             sequence: count("outbox.sequence", row.sequence)?,
-            number: parsed("outbox.number", &row.number)?,
+            credential: parsed("outbox.credential", &row.credential)?,
             time: row.time,
             event: row.event,
             failures: count("outbox.failures", row.failures)?,

@@ -98,6 +98,19 @@ pub async fn between(
         .collect()
 }
 
+/// Whether any unit of the product is planned, on whichever day.
+///
+/// # Errors
+/// The store fails.
+pub async fn is_planned(snapshot: &mut Snapshot, product: &ProductCode) -> Result<bool, StoreError> {
+    let row: Option<(i64,)> = fetch_optional!(
+        snapshot,
+        "SELECT units FROM plan WHERE product = $1 AND units > 0 LIMIT 1",
+        product.as_str(),
+    )?;
+    Ok(row.is_some())
+}
+
 /// The first and the last planned day, where there is a plan.
 ///
 /// # Errors

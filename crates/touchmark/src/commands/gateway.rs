@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use gateway::{Actor, Desk, Gateway, OpenError, Replenishment};
-use identity::{DeviceNumber, Member, MemberName, Role};
+use identity::profile::CredentialKind;
+use identity::{CredentialId, KeyIdentifier, Member, MemberName, Role};
 use message::status::FactoryStatus;
 use serde::Serialize;
 use store::{KeyRingError, Schema, Store, read_unlock_file};
@@ -58,8 +59,8 @@ pub enum Command {
     },
     /// Withdraw a credential for good
     Void {
-        /// The device number
-        number: DeviceNumber,
+        /// A device number, for all that its device has, or an apparatus ID
+        credential: CredentialId,
         /// Why, for the records
         #[arg(long)]
         reason: String,
@@ -111,10 +112,10 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
             edge.output.object(&status, status_for_people(&status));
             Ok(())
         }
-        Command::Void { number, reason, role } => {
+        Command::Void { credential, reason, role } => {
             let desk = open_desk(&role.gateway()?, edge).await?;
-            desk.void(&number, &reason, &person()).await?;
-            edge.output.object(&Voided { device_number: &number }, format!("{number} is withdrawn"));
+            desk.void(&credential, &reason, &person()).await?;
+            edge.output.object(&Voided { credential: &credential }, format!("{credential} is withdrawn"));
             Ok(())
         }
         Command::Unpark { role } => {
@@ -152,9 +153,8 @@ struct Station<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Voided<'a> {
-    device_number: &'a DeviceNumber,
+    credential: &'a CredentialId,
 }
 
 #[derive(Serialize)]
@@ -277,8 +277,17 @@ fn replenishment_for_people(done: &Replenishment) -> String {
         let need = &product.need;
         let _ = write!(
             text,
-            "\n{}: {} planned, {} wanted, {} in hand, {} reserved",
-            need.product, need.planned, need.wanted, need.in_hand, product.reserved
+            "\n{}, {}: {} planned, {} wanted, {} in hand, {} {}",
+            need.product,
+            need.credential,
+            need.planned,
+            need.wanted,
+            need.in_hand,
+            product.reserved,
+            match need.credential {
+                CredentialKind::Certificate => "reserved",
+                CredentialKind::Symmetric => "ordered",
+            }
         );
         if let Some(shortage) = &product.shortage {
             let _ = write!(text, "; short: {shortage}");
@@ -287,28 +296,38 @@ fn replenishment_for_people(done: &Replenishment) -> String {
     for (number, reason) in &done.refused {
         let _ = write!(text, "\n{number} will not be issued: {reason}");
     }
+    for (product, reason) in &done.refused_orders {
+        let _ = write!(text, "\nan order for {product} was refused: {reason}");
+    }
     text
 }
 
 fn status_for_people(status: &FactoryStatus) -> String {
     let mut text = format!("factory {}\n\n", status.factory);
     text.push_str(
-        "product   reserved  stocked   leased  written verified  suspect   voided  planned ahead\n",
+        "product  credential  key                      reserved  stocked   leased  written verified     owed  suspect   voided  planned ahead\n",
     );
     for row in &status.products {
+        let key = row.key_identifier.as_ref().map_or("", KeyIdentifier::as_str);
         let _ = writeln!(
             text,
-            "{:<8} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>14}",
+            "{:<8} {:<11} {key:<24} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>14}",
             row.product,
+            row.credential,
             row.reserved,
             row.stocked,
             row.leased,
             row.written,
             row.verified,
+            row.owed,
             row.suspect,
             row.voided,
             row.planned_ahead
         );
+    }
+    for row in status.products.iter().filter(|row| row.stocked_under_other_key > 0) {
+        let (product, number) = (&row.product, row.stocked_under_other_key);
+        let _ = writeln!(text, "{number} packs of {product} in stock are sealed under another pre-write key");
     }
     text.push_str("\nday         product   planned verified\n");
     for row in &status.days {
@@ -321,7 +340,7 @@ fn status_for_people(status: &FactoryStatus) -> String {
         status.parked.len()
     );
     for record in &status.parked {
-        let _ = write!(text, "\n  {} {}: {}", record.sequence, record.device_number, record.reason);
+        let _ = write!(text, "\n  {} {}: {}", record.sequence, record.credential, record.reason);
     }
     text
 }

@@ -1,14 +1,16 @@
 //! Reading the books: stores as they stand at one moment, and the flash files of emulated devices.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
 use cert::Certificate;
 use store::audit::{self, AuditError};
 use store::authority::allotment;
+use store::gateway::{apparatus, number};
 use store::{Snapshot, Store, authority, gateway};
 
-use super::{AuthorityBooks, Books, DeviceMemory, GatewayBooks, HeldCredential};
+use super::{AuthorityBooks, Books, DeviceMemory, GatewayBooks, HeldCredentials};
 use crate::emulator::EmulatedDevice;
 
 /// What a flash file's name ends in.
@@ -27,13 +29,23 @@ impl Books {
         // Gateways first: what the authority hears of a factory later is on record at the factory before.
         for store in gateways {
             let mut snapshot = store.read().await?;
-            let lines = gateway::ledger::lines(&mut snapshot).await?;
-            books.gateways.push(GatewayBooks { lines, audit_fault: audit_fault(&mut snapshot).await? });
+            let mut ordered = BTreeMap::new();
+            for order in apparatus::orders(&mut snapshot).await? {
+                *ordered.entry(order.product).or_default() += order.count;
+            }
+            books.gateways.push(GatewayBooks {
+                lines: gateway::ledger::lines(&mut snapshot).await?,
+                ordered,
+                ordered_for: number::ordered(&mut snapshot).await?.into_iter().collect(),
+                audit_fault: audit_fault(&mut snapshot).await?,
+            });
         }
         if let Some(store) = authority {
             let mut snapshot = store.read().await?;
             books.authority = Some(AuthorityBooks {
-                lines: authority::ledger::lines(&mut snapshot).await?,
+                certificates: authority::ledger::lines(&mut snapshot).await?,
+                apparatuses: authority::ledger::apparatuses(&mut snapshot).await?,
+                disputed: authority::ledger::disputed(&mut snapshot).await?.into_iter().collect(),
                 allotments: allotment::all(&mut snapshot).await?,
                 audit_fault: audit_fault(&mut snapshot).await?,
             });
@@ -66,17 +78,21 @@ fn read_devices(directory: &Path) -> anyhow::Result<Vec<DeviceMemory>> {
     Ok(devices)
 }
 
-fn read_device(path: &Path) -> Result<HeldCredential, String> {
+fn read_device(path: &Path) -> Result<HeldCredentials, String> {
     // Nothing is asked of the device for which it would need randomness.
     let mut device = EmulatedDevice::open(path, 0).map_err(|error| error.to_string())?;
-    let pack = device.pack().map_err(|error| error.to_string())?;
-    let credential = match pack {
-        None => None,
-        Some(pack) => {
-            let certificate =
-                Certificate::parse(&pack.client_certificate).map_err(|error| error.to_string())?;
-            Some((pack.device_number, certificate.spki_fingerprint().as_bytes().to_vec()))
-        }
+    let mut held = HeldCredentials {
+        hardware_uid: device.hardware_uid(),
+        device_number: None,
+        public_key_sha256: None,
+        apparatus_id: None,
     };
-    Ok(HeldCredential { hardware_uid: device.hardware_uid(), credential })
+    let Some(pack) = device.pack().map_err(|error| error.to_string())? else { return Ok(held) };
+    if !pack.client_certificate.is_empty() {
+        let certificate = Certificate::parse(&pack.client_certificate).map_err(|error| error.to_string())?;
+        held.public_key_sha256 = Some(certificate.spki_fingerprint().as_bytes().to_vec());
+    }
+    held.device_number = Some(pack.device_number);
+    held.apparatus_id = pack.symmetric.map(|(id, _)| id);
+    Ok(held)
 }

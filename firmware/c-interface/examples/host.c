@@ -1,12 +1,14 @@
 /* A device in C, on a computer: the station's port is standard input and output, and the memories are
  * arrays under the rules of flash. Firmware replaces each function below with its chip's own.
  *
- *   cc -I include examples/host.c libtouchmark_c.a
+ *   touchmark authority pre-write-key export 3012-1 --c pre_write_key.h
+ *   cc -I include -I . examples/host.c libtouchmark_c.a
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pre_write_key.h"
 #include "touchmark.h"
 
 enum {
@@ -44,6 +46,16 @@ static void fill_random(void *context, uint8_t *bytes, uint32_t length) {
   if (fread(bytes, 1, length, generator) != length) abort();
 }
 
+/* Firmware answers its authenticator's challenge here. */
+static void show_apparatus_id(void *context, const uint8_t *apparatus_id, const uint8_t *pass_phrase) {
+  (void)pass_phrase;
+  fputs("apparatus ID ", context);
+  for (int index = 0; index < TOUCHMARK_APPARATUS_ID_BYTES; index++) {
+    fprintf(context, "%02x", apparatus_id[index]);
+  }
+  fputc('\n', context);
+}
+
 void touchmark_restart(void) { abort(); }
 
 int main(void) {
@@ -55,6 +67,9 @@ int main(void) {
       .product = "3012",
       .hardware_uid = hardware_uid,
       .hardware_uid_bytes = sizeof hardware_uid,
+      .key_identifier = TOUCHMARK_KEY_IDENTIFIER,
+      .pre_write_key = touchmark_pre_write_key,
+      .chip_key = NULL,
       .context = generator,
       .fill_random = fill_random,
       .flash = {flash, FLASH_BYTES, read_memory, program_memory, erase_memory},
@@ -78,6 +93,7 @@ int main(void) {
       fflush(stdout);
     }
   }
+  touchmark_with_pass_phrase(&module, stderr, show_apparatus_id);
   fclose(generator);
   return EXIT_SUCCESS;
 }

@@ -8,10 +8,22 @@
 #include <stdint.h>
 
 // The most bytes of an answer.
-#define TOUCHMARK_ANSWER_BYTES_MAX 256
+#define TOUCHMARK_ANSWER_BYTES_MAX 544
 
 // The room that a write module takes, in words of eight bytes.
-#define TOUCHMARK_WRITE_MODULE_WORDS 704
+#define TOUCHMARK_WRITE_MODULE_WORDS 768
+
+// The bytes of a pre-write key, and of a chip's own key.
+#define TOUCHMARK_KEY_BYTES 32
+
+// The bytes of an apparatus ID.
+#define TOUCHMARK_APPARATUS_ID_BYTES 16
+
+// The bytes of a pass phrase.
+#define TOUCHMARK_PASS_PHRASE_BYTES 32
+
+// The most bytes of a signature.
+#define TOUCHMARK_SIGNATURE_BYTES_MAX 96
 
 // Room for a write module. What is in it is its own affair; it must not be moved or copied.
 typedef struct {
@@ -50,14 +62,21 @@ typedef struct {
   const uint8_t *hardware_uid;
   // How many bytes that number has.
   uint32_t hardware_uid_bytes;
+  // The name of the pre-write key, ended by a zero: `TOUCHMARK_KEY_IDENTIFIER` of the header that
+  // the authority exports.
+  const char *key_identifier;
+  // The pre-write key, or what was derived from it for this chip; null where the product has none.
+  const uint8_t *pre_write_key;
+  // The chip's own key, a scalar of P-256, highest byte first; null where the chip has none.
+  const uint8_t *chip_key;
   // Passed on to `fill_random`.
   void *context;
-  // Overwrites `length` bytes from the chip's random number generator.
+  // Overwrites `length` bytes from the chip's random number generator. Keys are made from them.
   void (*fill_random)(void *context, uint8_t *bytes, uint32_t length);
   // The flash memory.
   TouchmarkMemory flash;
   // Where the certificate lies in it: two halves, each a whole number of erase blocks and at
-  // least 4992 bytes.
+  // least 5280 bytes.
   TouchmarkArea certificate;
   // Where the common certificate lies in it.
   TouchmarkArea common_certificate;
@@ -72,6 +91,14 @@ typedef struct {
   TouchmarkArea nvram_area;
 } TouchmarkBoard;
 
+// Bytes that are lent for a call.
+typedef struct {
+  // The first of them; not null.
+  const uint8_t *start;
+  // How many they are.
+  size_t length;
+} TouchmarkBytes;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -81,13 +108,13 @@ extern "C" {
 extern void touchmark_restart(void);
 
 // Starts a write module after each start of the chip. False where `board` does not describe a
-// board: a function is missing, the product code or the number of the chip is not one, or an area
-// does not lie in its memory or is too small.
+// board: a function is missing, the product code, the number of the chip or a key is not one, or an
+// area does not lie in its memory or is too small.
 //
 // # Safety
 // `module` and `board` point to such structures, and the functions and texts of `board` are what
-// they are said to be. `board` may be given up afterwards; whatever its contexts point to must
-// remain.
+// they are said to be. `board` and the keys may be given up afterwards; whatever its contexts point
+// to must remain.
 bool touchmark_start(TouchmarkWriteModule *module, const TouchmarkBoard *board);
 
 // Takes the next byte from the station. Returns the length of the answer to send, or 0 where the
@@ -97,6 +124,40 @@ bool touchmark_start(TouchmarkWriteModule *module, const TouchmarkBoard *board);
 // `module` was started, `answer` has room for `TOUCHMARK_ANSWER_BYTES_MAX` bytes, and no other call
 // with the same module is under way.
 size_t touchmark_receive(TouchmarkWriteModule *module, uint8_t byte, uint8_t *answer);
+
+// Lends the device's symmetric credential to `act`, for as long as that takes. A pass phrase that is
+// kept sealed is opened for this time only. False where the device has none.
+//
+// # Safety
+// `module` was started, and no other call with it is under way, in `act` neither.
+bool touchmark_with_pass_phrase(TouchmarkWriteModule *module,
+                                void *context,
+                                void (*act)(void *context,
+                                            const uint8_t *apparatus_id,
+                                            const uint8_t *pass_phrase));
+
+// Signs with the key of the device's certificate, or of the certificate that it is owed: ECDSA, `r` and
+// `s`. Returns the length of the signature, or 0 where the device has no key. What is signed must
+// begin with a label of its own, so that it is never taken for something else.
+//
+// # Safety
+// `module` was started, no other call with it is under way, `message` has `length` bytes, and
+// `signature` has room for `TOUCHMARK_SIGNATURE_BYTES_MAX`.
+size_t touchmark_sign(TouchmarkWriteModule *module,
+                      const uint8_t *message,
+                      size_t length,
+                      uint8_t *signature);
+
+// Takes the certificate (DER) that the device was owed when it was confirmed, with those of the CA that
+// signed it and of the root. False where it is not for the device's key, or the memory fails.
+//
+// # Safety
+// `module` was started, no other call with it is under way, and each certificate has as many bytes as
+// is said.
+bool touchmark_install_certificate(TouchmarkWriteModule *module,
+                                   TouchmarkBytes root,
+                                   TouchmarkBytes issuing,
+                                   TouchmarkBytes client);
 
 #ifdef __cplusplus
 }  // extern "C"

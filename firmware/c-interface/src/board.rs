@@ -6,12 +6,12 @@ use core::slice;
 
 use device::nvram::NVRAM_BYTES_MAX;
 use device::slots::{OVERHEAD_BYTES, UNIT_BYTES};
-use device::{Board, FlashAreas};
+use device::{Board, FlashAreas, Held};
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
-use identity::line::Pack;
 use identity::{HardwareUid, ProductCode};
+use seal::{ChipKey, PreWriteKey};
 
 use crate::{TouchmarkArea, TouchmarkBoard, TouchmarkMemory};
 
@@ -19,6 +19,8 @@ use crate::{TouchmarkArea, TouchmarkBoard, TouchmarkMemory};
 pub struct CBoard {
     product: ProductCode,
     hardware_uid: HardwareUid,
+    pre_write_key: Option<PreWriteKey>,
+    chip_key: Option<ChipKey>,
     context: *mut c_void,
     fill_random: unsafe extern "C" fn(*mut c_void, *mut u8, u32),
     flash: Memory,
@@ -42,14 +44,18 @@ impl CBoard {
             let uid = slice::from_raw_parts(board.hardware_uid, board.hardware_uid_bytes as usize);
             (CStr::from_ptr(board.product), uid)
         };
+        // SAFETY: the caller vouches for the keys, where they are given.
+        let (pre_write_key, chip_key) = unsafe { (pre_write_key(board).ok()?, chip_key(board).ok()?) };
         let (flash, nvram) = (Memory::new(&board.flash)?, Memory::new(&board.nvram)?);
         Some(Self {
             product: product.to_str().ok()?.parse().ok()?,
             hardware_uid: HardwareUid::new(hardware_uid).ok()?,
+            pre_write_key,
+            chip_key,
             context: board.context,
             fill_random: board.fill_random?,
             flash_areas: FlashAreas {
-                certificate: flash.slots(board.certificate, Pack::BYTES_MAX)?,
+                certificate: flash.slots(board.certificate, Held::BYTES_MAX)?,
                 common_certificate: flash.area(board.common_certificate)?,
                 fixed_parameters: flash.area(board.fixed_parameters)?,
                 program: flash.area(board.program)?,
@@ -61,7 +67,45 @@ impl CBoard {
     }
 }
 
+/// What should be a key is none.
+struct NotAKey;
+
+/// The pre-write key, if the board has one.
+///
+/// # Safety
+/// As [`CBoard::new`].
+unsafe fn pre_write_key(board: &TouchmarkBoard) -> Result<Option<PreWriteKey>, NotAKey> {
+    if board.pre_write_key.is_null() {
+        return Ok(None);
+    }
+    if board.key_identifier.is_null() {
+        return Err(NotAKey);
+    }
+    // SAFETY: the caller vouches for the text and its closing zero, and for the bytes.
+    let (identifier, key) = unsafe {
+        (CStr::from_ptr(board.key_identifier), &*board.pre_write_key.cast::<[u8; PreWriteKey::BYTES]>())
+    };
+    let identifier = identifier.to_str().ok().and_then(|text| text.parse().ok()).ok_or(NotAKey)?;
+    Ok(Some(PreWriteKey::new(identifier, key)))
+}
+
+/// The chip's own key, if it has one.
+///
+/// # Safety
+/// As [`CBoard::new`].
+unsafe fn chip_key(board: &TouchmarkBoard) -> Result<Option<ChipKey>, NotAKey> {
+    if board.chip_key.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller vouches for the bytes.
+    let scalar = unsafe { &*board.chip_key.cast::<[u8; ChipKey::BYTES]>() };
+    ChipKey::new(scalar).map(Some).map_err(|_| NotAKey)
+}
+
 impl Board for CBoard {
+    /// C firmware has a generator: `fill_random` is said to draw from it.
+    const MAKES_KEYS: bool = true;
+
     fn product(&self) -> &ProductCode {
         &self.product
     }
@@ -73,6 +117,14 @@ impl Board for CBoard {
     fn fill_random(&mut self, bytes: &mut [u8]) {
         // SAFETY: pointer and length are those of `bytes`.
         unsafe { (self.fill_random)(self.context, bytes.as_mut_ptr(), length(bytes)) }
+    }
+
+    fn pre_write_key(&self) -> Option<&PreWriteKey> {
+        self.pre_write_key.as_ref()
+    }
+
+    fn chip_key(&self) -> Option<&ChipKey> {
+        self.chip_key.as_ref()
     }
 
     fn flash(&mut self) -> impl NorFlash {

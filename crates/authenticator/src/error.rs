@@ -33,7 +33,7 @@ pub enum AuthenticatorError {
         found: u64,
     },
     /// The authority cannot be asked.
-    #[error("the authority cannot be asked for registrations")]
+    #[error("the authority cannot be asked")]
     Authority(#[source] CallError),
     /// The store fails.
     #[error("the authenticator's store fails")]

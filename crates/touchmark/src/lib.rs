@@ -14,6 +14,8 @@ pub mod member_files;
 pub mod output;
 pub mod pem_files;
 pub mod plant;
+pub mod pre_write_key_file;
+pub mod rehearsal;
 pub mod serving;
 pub mod surroundings;
 pub mod vectors;

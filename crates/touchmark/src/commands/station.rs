@@ -1,5 +1,7 @@
 //! `touchmark station ...`: the role on the production line.
 
+mod rehearse;
+
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +29,8 @@ pub enum Command {
     Serve(ServeArguments),
     /// Write one device
     Write(WriteArguments),
+    /// Try out a board or a station before it is used, with credentials made for nothing else
+    Rehearse(rehearse::RehearseArguments),
 }
 
 /// Arguments of `touchmark station join`.
@@ -67,6 +71,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Join(arguments) => join(&arguments, edge).await,
         Command::Serve(arguments) => serve(&arguments, edge).await,
         Command::Write(arguments) => write(&arguments, edge).await,
+        Command::Rehearse(arguments) => rehearse::run(arguments, edge).await,
     }
 }
 

@@ -1,0 +1,7 @@
+//! Rehearsals: what they find in boards and in stations.
+
+#![cfg(test)]
+#![allow(clippy::unwrap_used)]
+
+mod boards;
+mod stations;

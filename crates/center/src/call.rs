@@ -15,7 +15,7 @@ use message::soap::Envelope;
 use store::center::counter;
 use store::center::device::{self, Standing};
 use store::center::incident;
-use store::center::journal::{self, CallNumber, Head, Kind, NewEntry};
+use store::center::journal::{self, CallNumber, Kind, NewEntry};
 use store::center::reading::{self, Reading, Settled, Verdict};
 use store::center::request;
 use store::{StoreError, Transaction};
@@ -24,6 +24,9 @@ use crate::center::Center;
 use crate::error::CenterError;
 use crate::incident::IncidentKind;
 use crate::meter::Meter;
+
+/// How many counters a device has at most, over all its calls.
+const COUNTERS_OF_DEVICE_MAX: usize = 64;
 
 /// How a call is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,11 +133,13 @@ async fn take(
     if standing.last_call.is_some_and(|last| number <= last) {
         return answered_before(transaction, &entry, number).await;
     }
-    let head = journal::head(transaction).await?;
-    entry.time = head.next_time(entry.time);
-    let answer = make_of(transaction, &head, entry.time, call, &standing).await?;
+    if let Err(incident) = check_counters(call, &standing) {
+        return Ok(Err(incident));
+    }
+    entry.time = standing.journal.next_time(entry.time);
+    let answer = make_of(transaction, entry.time, call, &standing).await?;
     let text = serde_json::to_string(&answer).expect("an answer is plain data");
-    journal::append(transaction, &head, &entry, Some(&text)).await?;
+    journal::append(transaction, &standing.journal, &entry, Some(&text)).await?;
     Ok(Ok(answer))
 }
 
@@ -167,6 +172,18 @@ fn admitted(sender: &DeviceIdentity, call: &Call, standing: Option<Standing>) ->
     }
 }
 
+/// Whether the device has room for the counters that the call names.
+fn check_counters(call: &Call, standing: &Standing) -> Result<(), Incident> {
+    let Event::Counter { counters } = &call.event else { return Ok(()) };
+    let is_new =
+        |counter: &&Counter| standing.counters.iter().all(|known| known.name != counter.name.as_str());
+    if standing.counters.len() + counters.iter().filter(is_new).count() <= COUNTERS_OF_DEVICE_MAX {
+        return Ok(());
+    }
+    let detail = format!("{} names more than {COUNTERS_OF_DEVICE_MAX} counters", call.device_number);
+    Err(Incident::new(IncidentKind::TooManyCounters, detail))
+}
+
 /// The answer that the same call got before.
 async fn answered_before(
     transaction: &mut Transaction,
@@ -193,25 +210,22 @@ async fn answered_before(
 /// Files what a new call means, and says what it is answered.
 async fn make_of(
     transaction: &mut Transaction,
-    head: &Head,
     time: i64,
     call: &Call,
     standing: &Standing,
 ) -> Result<CallAnswer, StoreError> {
-    let (device, id) = (&call.device_number, head.id + 1);
-    let mut meters = Meters::default();
+    let (device, id) = (&call.device_number, standing.journal.id + 1);
+    let mut meters = Meters::of(&standing.counters);
     for result in &call.results {
         let outcome = serde_json::to_string(&result.outcome).expect("an outcome is plain data");
         let command = request::finish(transaction, device, result.request, id, &outcome).await?;
         let command = command.as_deref().map(command_of).transpose()?;
         if let (Some(Command::SetInitialValue { name, value }), Outcome::Done) = (command, &result.outcome) {
-            meters.load(transaction, device).await?;
             meters.changed(name.as_str()).set(value.number());
             reading::drop_held(transaction, device, name.as_str()).await?;
         }
     }
     if let Event::Counter { counters } = &call.event {
-        meters.load(transaction, device).await?;
         let settled = Settled { base: 0, time, by: id };
         let readings: Vec<Reading> = meters.read(device, counters, settled);
         reading::insert(transaction, &readings).await?;
@@ -240,26 +254,22 @@ pub(crate) fn command_of(text: &str) -> Result<Command, StoreError> {
 }
 
 /// A device's counters during one call.
-#[derive(Default)]
 struct Meters {
-    loaded: Option<BTreeMap<String, Meter>>,
+    before: BTreeMap<String, Meter>,
     changed: BTreeMap<String, Meter>,
 }
 
 impl Meters {
-    async fn load(&mut self, transaction: &mut Transaction, device: &DeviceNumber) -> Result<(), StoreError> {
-        if self.loaded.is_none() {
-            let counters = counter::of(transaction, device).await?;
-            let meter =
-                |found: counter::Counter| (found.name, Meter { base: found.base, is_held: found.is_held });
-            self.loaded = Some(counters.into_iter().map(meter).collect());
-        }
-        Ok(())
+    fn of(counters: &[counter::Counter]) -> Self {
+        let meter = |counter: &counter::Counter| {
+            (counter.name.clone(), Meter { base: counter.base, is_held: counter.is_held })
+        };
+        Self { before: counters.iter().map(meter).collect(), changed: BTreeMap::new() }
     }
 
     /// The counter of this name, to be changed.
     fn changed(&mut self, name: &str) -> &mut Meter {
-        let before = self.loaded.as_ref().and_then(|loaded| loaded.get(name)).copied().unwrap_or_default();
+        let before = self.before.get(name).copied().unwrap_or_default();
         self.changed.entry(name.to_owned()).or_insert(before)
     }
 

@@ -21,6 +21,8 @@ pub enum IncidentKind {
     ReusedNumber,
     /// Its call comes before one that it has made.
     OutOfOrder,
+    /// It names more counters than a device has.
+    TooManyCounters,
 }
 
 impl IncidentKind {
@@ -34,6 +36,7 @@ impl IncidentKind {
             Self::NotInUse => "not-in-use",
             Self::ReusedNumber => "reused-number",
             Self::OutOfOrder => "out-of-order",
+            Self::TooManyCounters => "too-many-counters",
         }
     }
 
@@ -45,6 +48,7 @@ impl IncidentKind {
             | Self::OtherIssuer
             | Self::NotInUse => ProblemCode::NotAllowed,
             Self::ReusedNumber | Self::OutOfOrder => ProblemCode::Conflict,
+            Self::TooManyCounters => ProblemCode::MalformedRequest,
         }
     }
 }

@@ -8,7 +8,7 @@ use message::problem::ProblemCode::{self, Conflict, NotAllowed};
 use store::testing::{TestDatabase, on_both};
 use transport::CallError;
 
-use crate::plant::{Plant, refusal};
+use crate::plant::{Plant, counter, refusal};
 
 fn incident(kind: &str, count: u64) -> (String, u64) {
     (kind.to_owned(), count)
@@ -139,4 +139,19 @@ async fn what_is_no_call_is_refused_and_stored_nowhere() {
     assert_eq!(plant.post(&device, &large).await.unwrap_err().code, ProblemCode::TooLarge);
     assert_eq!(plant.desk().calls(None, 10).await.unwrap(), []);
     assert!(plant.post(&device, &good).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_device_cannot_fill_the_books_with_counters() {
+    let mut plant = Plant::new(TestDatabase::sqlite()).await;
+    let device = plant.device("3012-000001").await;
+    for sequence in 1..=64 {
+        let named = counter(&format!("counter-{sequence}"), 1);
+        plant.call(&device, &device.call(1, sequence, named)).await.unwrap();
+    }
+    let refused = plant.call(&device, &device.call(1, 65, counter("one-more", 1))).await.unwrap_err();
+    assert_eq!(refused.code, ProblemCode::MalformedRequest);
+    assert_eq!(plant.incidents(&device).await, [incident("too-many-counters", 1)]);
+    plant.call(&device, &device.call(1, 65, counter("counter-1", 2))).await.unwrap();
+    assert_eq!(plant.billed(&device).await, 65);
 }

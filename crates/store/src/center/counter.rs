@@ -2,8 +2,7 @@
 
 use identity::DeviceNumber;
 
-use crate::statement::count;
-use crate::{Snapshot, StoreError, Transaction};
+use crate::{StoreError, Transaction};
 
 /// A counter of a device.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,23 +13,6 @@ pub struct Counter {
     pub base: u64,
     /// Whether its readings wait for a decision.
     pub is_held: bool,
-}
-
-/// The counters of a device.
-///
-/// # Errors
-/// The store fails.
-pub async fn of(snapshot: &mut Snapshot, device: &DeviceNumber) -> Result<Vec<Counter>, StoreError> {
-    let rows: Vec<(String, i64, i64)> = fetch_all!(
-        snapshot,
-        "SELECT name, base, held FROM counter WHERE device = $1 ORDER BY name",
-        device.to_string(),
-    )?;
-    rows.into_iter()
-        .map(|(name, base, held)| {
-            Ok(Counter { name, base: count("counter.base", base)?, is_held: held != 0 })
-        })
-        .collect()
 }
 
 /// Stores counters of a device.

@@ -2,7 +2,8 @@
 
 use identity::{CredentialState, DeviceNumber, HardwareUid};
 
-use super::journal::CallNumber;
+use super::counter::Counter;
+use super::journal::{CallNumber, Head};
 use crate::statement::{count, parsed};
 use crate::{Snapshot, StoreError, Transaction};
 
@@ -36,6 +37,10 @@ pub struct Standing {
     pub last_call: Option<CallNumber>,
     /// How many requests are open for it.
     pub requests: u64,
+    /// Its counters.
+    pub counters: Vec<Counter>,
+    /// Where the journal ends, to which the call is to be appended.
+    pub journal: Head,
 }
 
 /// A device for people.
@@ -79,7 +84,7 @@ pub async fn register(transaction: &mut Transaction, devices: &[Device]) -> Resu
     Ok(())
 }
 
-/// How a device stands, if the authority has named it.
+/// How a device stands, if the authority has named it: all that is needed to take its call, in one look.
 ///
 /// # Errors
 /// The store fails.
@@ -87,15 +92,19 @@ pub async fn standing(
     snapshot: &mut Snapshot,
     number: &DeviceNumber,
 ) -> Result<Option<Standing>, StoreError> {
-    let row: Option<StandingRow> = fetch_optional!(
+    let rows: Vec<StandingRow> = fetch_all!(
         snapshot,
         "SELECT public_key_sha256, issuer_sha256, state, \
          (SELECT max(journal.number) FROM journal WHERE journal.device = device.number) AS last_call, \
          (SELECT count(*) FROM request WHERE request.device = device.number AND finished_by IS NULL) \
-         AS requests FROM device WHERE number = $1",
+         AS requests, head.id AS head_id, head.time AS head_time, head.hash AS head_hash, \
+         counter.name AS counter, counter.base, counter.held \
+         FROM device LEFT JOIN journal AS head ON head.id = (SELECT max(id) FROM journal) \
+         LEFT JOIN counter ON counter.device = device.number WHERE device.number = $1",
         number.to_string(),
     )?;
-    row.map(Standing::try_from).transpose()
+    let counters = rows.iter().filter_map(StandingRow::counter).collect::<Result<_, _>>()?;
+    rows.into_iter().next().map(|row| row.standing(counters)).transpose()
 }
 
 /// Devices in the order of their numbers, after `after`.
@@ -137,6 +146,7 @@ pub async fn counts(snapshot: &mut Snapshot) -> Result<Vec<(CredentialState, u64
         .collect()
 }
 
+/// One for each counter of the device, or one without.
 #[derive(sqlx::FromRow)]
 struct StandingRow {
     public_key_sha256: Vec<u8>,
@@ -144,18 +154,34 @@ struct StandingRow {
     state: String,
     last_call: Option<i64>,
     requests: i64,
+    head_id: Option<i64>,
+    head_time: Option<i64>,
+    head_hash: Option<Vec<u8>>,
+    counter: Option<String>,
+    base: Option<i64>,
+    held: Option<i64>,
 }
 
-impl TryFrom<StandingRow> for Standing {
-    type Error = StoreError;
+impl StandingRow {
+    fn counter(&self) -> Option<Result<Counter, StoreError>> {
+        let (name, base, held) = (self.counter.as_ref()?, self.base?, self.held?);
+        let counter = |base| Counter { name: name.clone(), base, is_held: held != 0 };
+        Some(count("counter.base", base).map(counter))
+    }
 
-    fn try_from(row: StandingRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            public_key_sha256: hash("device.public_key_sha256", row.public_key_sha256)?,
-            issuer_sha256: hash("device.issuer_sha256", row.issuer_sha256)?,
-            state: parsed("device.state", &row.state)?,
-            last_call: row.last_call.map(CallNumber::from_stored).transpose()?,
-            requests: count("request", row.requests)?,
+    fn standing(self, counters: Vec<Counter>) -> Result<Standing, StoreError> {
+        let journal = match (self.head_id, self.head_time, self.head_hash) {
+            (Some(id), Some(time), Some(hash)) => Head { id: count("journal.id", id)?, time, hash },
+            _ => Head::of_nothing(),
+        };
+        Ok(Standing {
+            public_key_sha256: hash("device.public_key_sha256", self.public_key_sha256)?,
+            issuer_sha256: hash("device.issuer_sha256", self.issuer_sha256)?,
+            state: parsed("device.state", &self.state)?,
+            last_call: self.last_call.map(CallNumber::from_stored).transpose()?,
+            requests: count("request", self.requests)?,
+            counters,
+            journal,
         })
     }
 }

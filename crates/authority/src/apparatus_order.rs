@@ -57,7 +57,7 @@ impl Authority {
             return self.packs(&before);
         }
         let batch = self.batch(&mut snapshot, factory, &request.product).await?;
-        check_quota(&mut snapshot, factory, &request).await?;
+        check_quota(&mut snapshot, factory, &request.product, request.count).await?;
         drop(snapshot);
         let (authority, count) = (Arc::clone(self), request.count);
         let made = spawn_blocking(move || authority.make(&batch, count)).await??;
@@ -166,7 +166,7 @@ impl Authority {
                     if let Some(before) = ordered_before(transaction, &factory, &request).await? {
                         return Ok(before);
                     }
-                    check_quota(transaction, &factory, &request).await?;
+                    check_quota(transaction, &factory, &request.product, request.count).await?;
                     let actor = Actor::member(&Member::gateway(factory));
                     let cause = Cause { time: now, actor: actor.as_str(), action: "apparatus.issue" };
                     issue(transaction, cause, Some(request.order), &made).await?;
@@ -195,14 +195,15 @@ pub(crate) async fn issue(
 pub(crate) async fn check_quota(
     snapshot: &mut Snapshot,
     factory: &MemberName,
-    ApparatusPackRequest { product, count, .. }: &ApparatusPackRequest,
+    product: &ProductCode,
+    count: u32,
 ) -> Result<(), AuthorityError> {
     let Some(allotted) = allotment::find(snapshot, factory, product).await? else {
         let detail = format!("{factory} may not make {product}");
         return Err(AuthorityError::refused(ProblemCode::OutOfRange, detail));
     };
     let left = allotted.quota.saturating_sub(allotted.apparatuses);
-    if u64::from(*count) > left {
+    if u64::from(count) > left {
         let detail =
             format!("{factory} may be issued {left} more symmetric credentials of {product}, not {count}");
         return Err(AuthorityError::refused(ProblemCode::OverQuota, detail));

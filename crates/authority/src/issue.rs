@@ -11,11 +11,15 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use cert::Fingerprint;
-use identity::{CredentialState, DeviceNumber, Member, MemberName, ProductCode, Transition, line};
+use identity::{
+    CredentialState, DeviceNumber, HardwareUid, Member, MemberName, ProductCode, Transition, line,
+};
 use message::bytes::Bytes;
 use message::issue::{CertificateTransmission, CertificateTransmissionRequest, NumberedPack};
 use message::pack::{CertificatePack, PackKey};
-use pki::{DeviceCredential, DeviceProfile, NO_EXPIRY, PreparedDevice, Validity};
+use pki::{
+    DeviceCredential, DeviceProfile, NO_EXPIRY, PreparedCertificate, PreparedDevice, SigningRequest, Validity,
+};
 use serde::Serialize;
 use store::StoreError;
 use store::audit::{Actor, Cause};
@@ -27,7 +31,7 @@ use tokio::task::spawn_blocking;
 
 use crate::authority::{Authority, give_up};
 use crate::error::AuthorityError;
-use crate::order::{Order, check_shape};
+use crate::order::{Occasion, Order, check_shape};
 use crate::sealing::Seal;
 
 impl Authority {
@@ -52,7 +56,7 @@ impl Authority {
     ) -> Result<CertificateTransmission, AuthorityError> {
         let _held = self.in_flight.hold(numbers).await;
         let mut snapshot = self.desk.store.read().await?;
-        let order = Order::check(&mut snapshot, factory, numbers).await?;
+        let order = Order::check(&mut snapshot, factory, numbers, Occasion::Ahead).await?;
         let seals = self.seals(&mut snapshot, &order.products).await?;
         drop(snapshot);
         let mut packs = HashMap::with_capacity(numbers.len());
@@ -62,7 +66,7 @@ impl Authority {
         if !order.new.is_empty() {
             let prepared = self.prepare(&order).await?;
             self.store_intents(factory, order, &prepared).await?;
-            let signed = self.sign(prepared, seals).await?;
+            let signed = self.sign(prepared, seals, None).await?;
             packs.extend(self.store_packs(signed).await?);
         }
         let in_order = numbers.iter().map(|number| {
@@ -73,7 +77,7 @@ impl Authority {
     }
 
     /// Makes keys and certificates, and lints them.
-    async fn prepare(self: &Arc<Self>, order: &Order) -> Result<Vec<PreparedDevice>, AuthorityError> {
+    pub(crate) async fn prepare(self: &Arc<Self>, order: &Order) -> Result<Vec<Prepared>, AuthorityError> {
         let now = self.desk.now();
         let profiles = order
             .products
@@ -85,22 +89,40 @@ impl Authority {
         on_all_cores(order.new.clone(), move |number| {
             let (profile, validity) =
                 profiles.get(number.product()).ok_or(StoreError::Corrupt { what: "product" })?;
-            Ok(authority.issuing.prepare(profile, &number, *validity, authority.desk.random.as_ref())?)
+            let random = authority.desk.random.as_ref();
+            Ok(Prepared::Made(authority.issuing.prepare(profile, &number, *validity, random)?))
         })
         .await
     }
 
+    /// Makes the one certificate of an order for a key that its device has made, and lints it.
+    pub(crate) fn prepare_for(
+        &self,
+        request: &SigningRequest,
+        order: &Order,
+    ) -> Result<Prepared, AuthorityError> {
+        let corrupt = StoreError::Corrupt { what: "product" };
+        let (number, product) = order
+            .new
+            .first()
+            .and_then(|number| Some((number, order.products.get(number.product())?)))
+            .ok_or(corrupt)?;
+        let (profile, validity) = profile(product, self.desk.now())?;
+        let random = self.desk.random.as_ref();
+        Ok(Prepared::Born(self.issuing.prepare_for(request, &profile, number, validity, random)?))
+    }
+
     /// Stores and audits what is about to be signed, where it still may be.
-    async fn store_intents(
+    pub(crate) async fn store_intents(
         &self,
         factory: &MemberName,
         order: Order,
-        prepared: &[PreparedDevice],
+        prepared: &[Prepared],
     ) -> Result<(), AuthorityError> {
         let (now, factory, own) = (self.desk.now(), factory.clone(), self.actor.clone());
         let intents: Vec<Intent> = prepared
             .iter()
-            .map(PreparedDevice::certificate)
+            .map(Prepared::certificate)
             .map(|certificate| Intent {
                 number: certificate.number().clone(),
                 certificate_serial: certificate.serial().as_bytes().to_vec(),
@@ -127,22 +149,32 @@ impl Authority {
     }
 
     /// Signs, and seals the keys for their devices or for the store.
-    async fn sign(
+    pub(crate) async fn sign(
         self: &Arc<Self>,
-        prepared: Vec<PreparedDevice>,
+        prepared: Vec<Prepared>,
         seals: HashMap<ProductCode, Seal>,
+        chip: Option<&HardwareUid>,
     ) -> Result<Vec<Signed>, AuthorityError> {
-        let (authority, seals) = (Arc::clone(self), Arc::new(seals));
-        on_all_cores(prepared, move |device| {
-            let DeviceCredential { number, certificate, secret_key } = authority.issuing.issue(device)?;
-            let seal = seals.get(number.product());
-            let (stored_key, key) = authority.wrap_key(seal, &number, &secret_key)?;
+        let (authority, seals, hardware_uid) = (Arc::clone(self), Arc::new(seals), chip.cloned());
+        on_all_cores(prepared, move |prepared| {
+            let number = prepared.certificate().number().clone();
+            let (certificate, (stored_key, key)) = match prepared {
+                Prepared::Made(device) => {
+                    let DeviceCredential { certificate, secret_key, .. } = authority.issuing.issue(device)?;
+                    let seal = seals.get(number.product());
+                    (certificate, authority.wrap_key(seal, &number, &secret_key)?)
+                }
+                Prepared::Born(certificate) => {
+                    (authority.issuing.certify(certificate)?, (pack::Key::Own, PackKey::DeviceOwn))
+                }
+            };
             let certificate_sha256 = Fingerprint::of(&certificate).to_string();
             let pack = authority.pack(certificate, key);
             let stored = Pack {
                 certificate: pack.client_certificate.0.clone(),
                 digest: digest(&number, &pack).to_vec(),
                 key: stored_key,
+                hardware_uid: hardware_uid.clone(),
                 number,
             };
             Ok(Signed { pack, certificate_sha256, stored })
@@ -150,8 +182,8 @@ impl Authority {
         .await
     }
 
-    /// Stores and audits what was signed; the packs to answer.
-    async fn store_packs(
+    /// Stores and audits what was signed; the packs to answer. What is for one chip is handed out at once.
+    pub(crate) async fn store_packs(
         &self,
         signed: Vec<Signed>,
     ) -> Result<Vec<(DeviceNumber, CertificatePack)>, AuthorityError> {
@@ -174,7 +206,10 @@ impl Authority {
                         .map(|pack| Change {
                             id: pack.number.clone(),
                             from: CredentialState::Intended,
-                            transitions: vec![Transition::Issue],
+                            transitions: match &pack.hardware_uid {
+                                None => vec![Transition::Issue],
+                                Some(_) => vec![Transition::Issue, Transition::Stock, Transition::Lease],
+                            },
                         })
                         .collect();
                     credential::apply(transaction, cause, &changes, &Certificates { certificates }).await?;
@@ -214,7 +249,24 @@ impl Authority {
     }
 }
 
-struct Signed {
+/// A linted certificate that is not signed yet.
+pub(crate) enum Prepared {
+    /// With the key, which was made here.
+    Made(PreparedDevice),
+    /// For a key that its device has made.
+    Born(PreparedCertificate),
+}
+
+impl Prepared {
+    fn certificate(&self) -> &PreparedCertificate {
+        match self {
+            Self::Made(device) => device.certificate(),
+            Self::Born(certificate) => certificate,
+        }
+    }
+}
+
+pub(crate) struct Signed {
     pack: CertificatePack,
     certificate_sha256: String,
     stored: Pack,

@@ -12,8 +12,11 @@
 //! | `order` | whether an order for packs may be fulfilled |
 //! | `issue` | fulfilling it: intent, lint, signature, each stored and audited |
 //! | `apparatus_order` | symmetric credentials, in batches |
+//! | `on_the_spot` | packs for the one device that stands before a station |
+//! | `collection` | certificates that are owed to devices with keys of their own |
 //! | `sealing` | what only a device can open, and the keys for it |
 //! | `report` | what became of packs at the factories, with each device's proof |
+//! | `voiding` | withdrawing a credential |
 //! | `registration` | what authenticators are told of devices |
 //! | `admission` | members: invite, join, admit, revoke |
 //! | `standing` | whom a device is taken for |
@@ -27,12 +30,15 @@
 mod admission;
 mod apparatus_order;
 mod authority;
+mod books;
+mod collection;
 mod desk;
 mod device_feed;
 mod error;
 mod in_flight;
 mod issue;
 mod making;
+mod on_the_spot;
 mod order;
 mod pre_write_key;
 mod registration;
@@ -42,11 +48,13 @@ mod sealing;
 mod setup;
 mod standing;
 mod status;
+mod voiding;
 
 pub use authority::{Authority, OpenError};
 pub use desk::Desk;
 pub use error::AuthorityError;
 pub use making::NewRange;
-pub use pre_write_key::{ExportedKey, PRE_WRITE_KEY_BYTES};
+pub use pre_write_key::{DeviceKey, ExportedKey, PRE_WRITE_KEY_BYTES};
+pub use routes::OPEN_TO_ALL;
 pub use setup::{Ceremony, Names, SetupError};
 pub use status::{AuthorityStatus, FactoryFigures, MemberFigures};

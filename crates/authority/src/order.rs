@@ -23,6 +23,15 @@ pub(crate) struct Order {
     pub(crate) products: HashMap<ProductCode, Product>,
 }
 
+/// When packs are ordered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Occasion {
+    /// For the days to come.
+    Ahead,
+    /// For the device that stands before a station.
+    OnTheSpot,
+}
+
 /// Refuses an order that could never be meant: none, too many, or a number twice.
 pub(crate) fn check_shape(numbers: &[DeviceNumber]) -> Result<(), AuthorityError> {
     if numbers.is_empty() || numbers.len() > DEVICE_NUMBERS_MAX {
@@ -47,6 +56,7 @@ impl Order {
         snapshot: &mut Snapshot,
         factory: &MemberName,
         numbers: &[DeviceNumber],
+        occasion: Occasion,
     ) -> Result<Self, AuthorityError> {
         let mut interrupted = Vec::new();
         let mut repeated = HashSet::new();
@@ -62,7 +72,7 @@ impl Order {
         }
         let new: Vec<DeviceNumber> =
             numbers.iter().filter(|number| !repeated.contains(*number)).cloned().collect();
-        let products = products(snapshot, factory, &new, &interrupted).await?;
+        let products = products(snapshot, factory, &new, &interrupted, occasion).await?;
         Ok(Self { new, interrupted, products })
     }
 
@@ -94,6 +104,7 @@ async fn products(
     factory: &MemberName,
     numbers: &[DeviceNumber],
     counted_already: &[Credential],
+    occasion: Occasion,
 ) -> Result<HashMap<ProductCode, Product>, AuthorityError> {
     let refused = |code, detail| Err(AuthorityError::refused(code, detail));
     let mut products = HashMap::new();
@@ -105,7 +116,7 @@ async fn products(
             let detail = format!("product {code} takes no certificate");
             return refused(ProblemCode::ProductWithoutCredential, detail);
         }
-        if product.profile.certificate_needs_device() {
+        if product.profile.certificate_needs_device() && occasion == Occasion::Ahead {
             let detail = format!("a certificate of {code} is made for the device in front of the station");
             return refused(ProblemCode::NotAllowed, detail);
         }

@@ -4,8 +4,10 @@
 //! that was built with it; retiring erases it. The audit log and the lists name keys by their
 //! identifiers only.
 
-use identity::{KeyIdentifier, ProductCode};
+use cert::Fingerprint;
+use identity::{HardwareUid, KeyIdentifier, ProductCode};
 use message::problem::ProblemCode;
+use seal::PreWriteKey as PreWriteKeyInUse;
 use serde::Serialize;
 use store::audit::{self, Actor};
 use store::authority::apparatus;
@@ -18,6 +20,14 @@ use crate::error::AuthorityError;
 
 /// How many bytes a pre-write key has: it is a key of AES-256.
 pub const PRE_WRITE_KEY_BYTES: usize = 32;
+
+/// The key of one chip, derived from its product's pre-write key.
+pub struct DeviceKey {
+    /// The chip.
+    pub hardware_uid: HardwareUid,
+    /// The key, for this chip and nobody else.
+    pub key: Secret,
+}
 
 /// A pre-write key in clear, for the firmware build and nobody else.
 pub struct ExportedKey {
@@ -36,6 +46,15 @@ struct Named<'a> {
     product: &'a ProductCode,
     #[serde(skip_serializing_if = "Option::is_none")]
     replaces: Option<&'a KeyIdentifier>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Derived<'a> {
+    key_identifier: &'a KeyIdentifier,
+    product: &'a ProductCode,
+    chips: usize,
+    chips_sha256: String,
 }
 
 impl Desk {
@@ -113,6 +132,47 @@ impl Desk {
                     }
                     append(transaction, now, &actor, "pre-write-key.export", &found, None).await?;
                     Ok(ExportedKey { identifier, product: found.product, key })
+                })
+            })
+            .await
+    }
+
+    /// The keys that are derived from a pre-write key for these chips, for the programming station that
+    /// writes each into its chip. They can be had again; the log says for which chips, by a hash.
+    ///
+    /// # Errors
+    /// No such key, it is retired, the passphrase is wrong, or the store fails.
+    pub async fn derive_device_keys(
+        &self,
+        identifier: &KeyIdentifier,
+        chips: Vec<HardwareUid>,
+        passphrase: Secret,
+        actor: &Actor,
+    ) -> Result<Vec<DeviceKey>, AuthorityError> {
+        let vault = Vault::unlock(&self.store, passphrase).await?;
+        let (now, identifier, actor) = (self.now(), identifier.clone(), actor.clone());
+        self.store
+            .write(move |transaction| {
+                Box::pin(async move {
+                    let (found, sealed) = known(transaction, &identifier).await?;
+                    let sealed = sealed.ok_or_else(|| {
+                        let detail = format!("{identifier} is retired and erased");
+                        AuthorityError::refused(ProblemCode::Conflict, detail)
+                    })?;
+                    let key = opened(&vault, &identifier, &sealed)?;
+                    let listed: Vec<String> = chips.iter().map(ToString::to_string).collect();
+                    let entry = Derived {
+                        key_identifier: &identifier,
+                        product: &found.product,
+                        chips: chips.len(),
+                        chips_sha256: Fingerprint::of(listed.join("\n").as_bytes()).to_string(),
+                    };
+                    audit::append(transaction, now, actor.as_str(), "pre-write-key.derive", &entry).await?;
+                    let derive = |chip| DeviceKey {
+                        key: Secret::new(key.for_chip(&chip).expose().to_vec()),
+                        hardware_uid: chip,
+                    };
+                    Ok(chips.into_iter().map(derive).collect())
                 })
             })
             .await
@@ -206,6 +266,18 @@ fn new_key(product: &ProductCode, number: i64, now: i64) -> Result<PreWriteKey, 
         replaced: None,
         retired: None,
     })
+}
+
+/// A pre-write key out of the vault.
+pub(crate) fn opened(
+    vault: &Vault,
+    identifier: &KeyIdentifier,
+    sealed: &[u8],
+) -> Result<PreWriteKeyInUse, AuthorityError> {
+    let key = vault.open(&pre_write_key_context(identifier), sealed)?;
+    let bytes = key.expose().try_into();
+    let bytes = bytes.map_err(|_| StoreError::Corrupt { what: "pre_write_key.sealed_key" })?;
+    Ok(PreWriteKeyInUse::new(identifier.clone(), bytes))
 }
 
 /// What the vault is told that a sealed pre-write key is.

@@ -15,7 +15,7 @@ use store::{Snapshot, StoreError};
 
 use crate::authority::Authority;
 use crate::error::AuthorityError;
-use crate::pre_write_key::pre_write_key_context;
+use crate::pre_write_key::opened;
 
 impl Authority {
     /// The records that come after the one of this number.
@@ -64,7 +64,7 @@ impl Authority {
     ) -> Result<Option<Event>, AuthorityError> {
         let found = pre_write_key::find(snapshot, identifier).await?;
         let Some(sealed) = found.and_then(|(_, sealed)| sealed) else { return Ok(None) };
-        let key = self.vault.open(&pre_write_key_context(identifier), &sealed)?;
+        let key = opened(&self.vault, identifier, &sealed)?;
         let key = SecretBytes::new(key.expose().to_vec());
         Ok(Some(Event::PreWriteKey { key_identifier: identifier.clone(), key }))
     }

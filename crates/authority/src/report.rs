@@ -5,10 +5,9 @@
 //! has no effect but one: a second device that proves to hold a credential puts both in dispute.
 //!
 //! Each device's proof is judged here too (`proof`), whatever the gateway says of it. What an event
-//! means is a file a kind of credential (`certificate`, `symmetric`); [`books::Books`] are what is known
+//! means is a file a kind of credential (`certificate`, `symmetric`); [`Books`] are what is known
 //! of both while a report is taken.
 
-mod books;
 mod certificate;
 mod proof;
 mod symmetric;
@@ -18,14 +17,15 @@ use std::sync::Arc;
 
 use identity::{CredentialId, CredentialState, MemberName};
 use message::problem::{Problem, ProblemCode};
-use message::report::{RECORDS_MAX, RecordAnswer, Report, ReportAnswer};
+use message::report::{Event, RECORDS_MAX, RecordAnswer, Report, ReportAnswer};
+use store::authority::apparatus::Holder;
 use store::authority::report::{self, Taken};
 use store::{Snapshot, StoreError};
 use tokio::task::spawn_blocking;
 
-use self::books::Books;
 use self::proof::{Evidence, Judged};
 use crate::authority::Authority;
+use crate::books::{Books, Subjects};
 use crate::error::AuthorityError;
 
 impl Authority {
@@ -45,7 +45,10 @@ impl Authority {
         let records = [first.sequence, last.sequence];
         let evidence = Evidence::of(&mut self.desk.store.read().await?, &report.records).await?;
         let authority = Arc::clone(self);
-        let judged = spawn_blocking(move || authority.judge(report.records, &evidence)).await??;
+        let mut judged = spawn_blocking(move || authority.judge(report.records, &evidence)).await??;
+        for born in &mut judged {
+            self.certify_born(gateway, born).await?;
+        }
         let (now, gateway) = (self.desk.now(), gateway.clone());
         self.desk
             .store
@@ -60,6 +63,30 @@ impl Authority {
                 })
             })
             .await
+    }
+}
+
+impl Authority {
+    /// Makes the certificate that a device is owed whose key was born while the gateway could not ask.
+    async fn certify_born(
+        self: &Arc<Self>,
+        gateway: &MemberName,
+        judged: &mut Judged,
+    ) -> Result<(), AuthorityError> {
+        let (CredentialId::Number(number), Event::KeyBorn { signing_request, proof, .. }, None) =
+            (&judged.record.credential, &judged.record.event, &judged.fault)
+        else {
+            return Ok(());
+        };
+        let device = Holder { number: number.clone(), hardware_uid: proof.hardware_uid.clone() };
+        match self.certify_owed(gateway, device, signing_request.0.clone()).await {
+            Ok(()) => Ok(()),
+            Err(AuthorityError::Refused(problem)) => {
+                judged.fault = Some(problem);
+                Ok(())
+            }
+            Err(failed) => Err(failed),
+        }
     }
 }
 
@@ -96,7 +123,7 @@ impl Intake {
         Ok(Self {
             taken_before: taken.into_iter().map(|taken| (taken.sequence, taken)).collect(),
             taken: Vec::new(),
-            books: Books::open(snapshot, gateway, judged).await?,
+            books: Books::open(snapshot, gateway, subjects(judged)).await?,
         })
     }
 
@@ -130,6 +157,28 @@ impl Intake {
             CredentialId::Apparatus(id) => symmetric::take(&mut self.books, *id, judged),
         }
     }
+}
+
+/// Whom the records are about.
+fn subjects(judged: &[Judged]) -> Subjects {
+    let mut subjects = Subjects::default();
+    for Judged { record, .. } in judged {
+        match &record.credential {
+            CredentialId::Number(number) => subjects.numbers.push(number.clone()),
+            CredentialId::Apparatus(id) => subjects.ids.push(*id),
+        }
+        match &record.event {
+            Event::Verified { proof, .. } | Event::KeyBorn { proof, .. } => {
+                subjects.chips.push(proof.hardware_uid.clone());
+            }
+            Event::Bound { device_number, hardware_uid, .. } => {
+                subjects.numbers.push(device_number.clone());
+                subjects.chips.push(hardware_uid.clone());
+            }
+            Event::Stocked | Event::Suspect { .. } | Event::Voided { .. } => {}
+        }
+    }
+    subjects
 }
 
 fn refused(sequence: u64, problem: Problem) -> RecordAnswer {

@@ -7,14 +7,18 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use message::allotment::Allotment;
+use message::collection::CollectionRequest;
 use message::fleet::{DeviceRegistrationQuery, DeviceRegistrations};
 use message::issue::{
     ApparatusPackRequest, ApparatusPacks, CertificateTransmission, CertificateTransmissionRequest,
+    DevicePackRequest,
 };
 use message::join::{JoinRequest, MemberRequest, Membership};
+use message::pack::CredentialPack;
 use message::problem::{Problem, ProblemCode};
 use message::registration::{RegistrationQuery, Registrations};
 use message::report::{Report, ReportAnswer};
@@ -22,13 +26,16 @@ use message::shut_out::ShutOut;
 use message::soap::Operation;
 use message::standing::DeviceStanding;
 use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
-use transport::{Authenticator, Center, Device, Gateway, Json, Refused};
+use transport::{Authenticator, Center, ChannelBinding, Device, Gateway, Json, Origin, Refused};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::authority::Authority;
 use crate::error::AuthorityError;
+
+/// What a peer without a certificate may ask: newcomers join, and a device collects its certificate.
+pub const OPEN_TO_ALL: &[(Method, &str)] = &[(Method::POST, "/v1/join"), (Method::POST, "/v1/collections")];
 
 type Shared = State<Arc<Authority>>;
 
@@ -38,6 +45,8 @@ impl Authority {
         let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
             .routes(routes!(packs))
             .routes(routes!(apparatus_packs))
+            .routes(routes!(device_packs))
+            .routes(routes!(collections))
             .routes(routes!(allotment))
             .routes(routes!(reports))
             .routes(routes!(join))
@@ -99,6 +108,42 @@ async fn apparatus_packs(
 ) -> Result<Json<ApparatusPacks>, Refused> {
     authority.desk().admit(&gateway).await.map_err(refused)?;
     Ok(Json(authority.issue_apparatuses(&gateway.name, request).await.map_err(refused)?))
+}
+
+/// Asks for what cannot be made without the device that it is for.
+#[utoipa::path(
+    post, path = "/v1/device-packs", request_body = DevicePackRequest,
+    responses(
+        (status = 200, description = "What was made for this device, and nothing else.", body = CredentialPack),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn device_packs(
+    State(authority): Shared,
+    gateway: Gateway,
+    Json(request): Json<DevicePackRequest>,
+) -> Result<Json<CredentialPack>, Refused> {
+    authority.desk().admit(&gateway).await.map_err(refused)?;
+    Ok(Json(authority.issue_for_device(&gateway.name, request).await.map_err(refused)?))
+}
+
+/// Gives a device the certificate for the key that it made; its signature speaks for it.
+#[utoipa::path(
+    post, path = "/v1/collections", request_body = CollectionRequest,
+    responses(
+        (status = 200, description = "The certificate that was owed.", body = CredentialPack),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn collections(
+    State(authority): Shared,
+    origin: Origin,
+    Json(request): Json<CollectionRequest>,
+) -> Result<Json<CredentialPack>, Refused> {
+    let ChannelBinding(channel_binding) = origin.channel_binding;
+    Ok(Json(authority.collect(&request, &channel_binding).await.map_err(refused)?))
 }
 
 /// What the asking gateway's factory may make.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use identity::profile::Sealing;
-use identity::{CredentialId, DeviceNumber, HardwareUid, KeyIdentifier, ProductCode};
+use identity::{CredentialId, DeviceNumber, KeyIdentifier, ProductCode};
 use message::bytes::{Bytes, SecretBytes};
 use message::pack::{PackKey, Sealed};
 use message::problem::ProblemCode;
@@ -16,13 +16,14 @@ use store::{Snapshot, StoreError};
 
 use crate::authority::Authority;
 use crate::error::AuthorityError;
-use crate::pre_write_key::pre_write_key_context;
+use crate::pre_write_key::opened;
 
 /// The pre-write keys that were needed since the authority was opened.
 #[derive(Default)]
 pub(crate) struct OpenedKeys(Mutex<HashMap<KeyIdentifier, Arc<PreWriteKey>>>);
 
 /// What only one device, or only the devices of one product, can open.
+#[derive(Clone)]
 pub(crate) enum Seal {
     /// Under a pre-write key, or what is derived from it for one chip.
     Key(Arc<PreWriteKey>),
@@ -70,10 +71,7 @@ impl Authority {
         if let Some(key) = self.opened_keys.get(identifier) {
             return Ok(key);
         }
-        let key = self.vault.open(&pre_write_key_context(identifier), &sealed)?;
-        let bytes = key.expose().try_into();
-        let bytes = bytes.map_err(|_| StoreError::Corrupt { what: "pre_write_key.sealed_key" })?;
-        let key = Arc::new(PreWriteKey::new(identifier.clone(), bytes));
+        let key = Arc::new(opened(&self.vault, identifier, &sealed)?);
         self.opened_keys.keep(&key);
         Ok(key)
     }
@@ -171,13 +169,6 @@ impl Authority {
 /// What the vault is told that a device's sealed key is.
 fn device_key_context(number: &DeviceNumber) -> Vec<u8> {
     format!("key of device {number}").into_bytes()
-}
-
-impl Seal {
-    /// Under the key that is derived for this chip.
-    pub(crate) fn for_chip(key: &PreWriteKey, chip: &HardwareUid) -> Self {
-        Self::Key(Arc::new(key.for_chip(chip)))
-    }
 }
 
 /// Each change is one step, so a panic elsewhere leaves the map whole.

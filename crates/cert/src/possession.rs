@@ -62,6 +62,21 @@ pub fn verify(client_certificate: &[u8], proof: Proof<'_>) -> Result<(), Possess
     verify_signature(algorithm, key, proof)
 }
 
+/// Verifies that the key of a certificate (DER) signed this message by ECDSA, `r` and `s`. Whether the
+/// certificate is to be trusted, and what the message says, are other questions.
+pub fn verify_message(
+    certificate: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), PossessionError> {
+    let certificate = Certificate::parse(certificate).map_err(|_| PossessionError::Certificate)?;
+    let (algorithm, key) =
+        ecdsa(certificate.tbs().subject_public_key_info()).ok_or(PossessionError::Certificate)?;
+    UnparsedPublicKey::new(algorithm, key)
+        .verify(message, signature)
+        .map_err(|_| PossessionError::Signature)
+}
+
 /// Verifies that the key of a signing request (RFC 2986 DER) signed this device's proof: the device made
 /// its key itself, and the certificate is still owed to it. Of all that the request says, only the key counts.
 pub fn verify_requested(signing_request: &[u8], proof: Proof<'_>) -> Result<(), PossessionError> {

@@ -2,7 +2,8 @@
 //! certificate that it is owed.
 //!
 //! `POST /v1/collections`, over TLS without a client certificate, since the device has none yet. Its
-//! key speaks for it: it signs what ties the request to this very connection.
+//! key speaks for it: it signs what ties the request to this very connection. The answer is a
+//! [`CredentialPack`](crate::pack::CredentialPack) with its certificate and nothing else.
 
 use identity::DeviceNumber;
 use serde::{Deserialize, Serialize};

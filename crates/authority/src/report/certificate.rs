@@ -1,13 +1,12 @@
 //! What a report's events mean for a certificate.
 
-use identity::{CredentialState, DeviceNumber, MemberName, Transition};
+use identity::{CredentialState, DeviceNumber, HardwareUid, MemberName, Transition};
 use message::problem::{Problem, ProblemCode};
 use message::report::Event;
-use message::result::Proof;
 use store::authority::apparatus::Holder;
 
-use super::books::{Books, not_issued};
 use super::proof::Judged;
+use crate::books::{Books, not_issued};
 
 /// Takes one record about a certificate: where it stands afterwards, or why nothing came of it.
 pub(super) fn take(
@@ -16,6 +15,9 @@ pub(super) fn take(
     judged: &Judged,
 ) -> Result<CredentialState, Problem> {
     use Transition::{Doubt, Stock, Void};
+    if let Some(fault) = &judged.fault {
+        return Err(fault.clone());
+    }
     let known = books.certificates.get(number).filter(|known| known.factory == books.factory);
     let state = known.ok_or_else(|| not_issued(number.clone(), &books.factory))?.state;
     match &judged.record.event {
@@ -24,7 +26,18 @@ pub(super) fn take(
             books.news.filed.push(number.clone());
             Ok(state)
         }
-        Event::Verified { station, proof } => verified(books, number, state, station, proof, judged),
+        Event::Verified { station, proof } => {
+            let time = judged.record.time;
+            let new = proved(books, number, state, station, &proof.hardware_uid, time)?;
+            if new != state {
+                books.news.digests.push((number.clone(), proof.pack_digest.0.clone()));
+                books.news.keys_to_erase.push(number.clone());
+            }
+            Ok(new)
+        }
+        Event::KeyBorn { station, proof, .. } => {
+            proved(books, number, state, station, &proof.hardware_uid, judged.record.time)
+        }
         Event::Suspect { reason } => {
             let state = books.step_certificate(number, &[lease(state), &[Doubt]].concat())?;
             books.news.reasons.push((number.clone().into(), reason.clone()));
@@ -36,8 +49,8 @@ pub(super) fn take(
             books.news.reasons.push((number.clone().into(), reason.clone()));
             Ok(state)
         }
-        Event::Bound { .. } | Event::KeyBorn { .. } => {
-            let detail = format!("{number} is a certificate that the authority has made");
+        Event::Bound { .. } => {
+            let detail = format!("{number} is a certificate, which is verified");
             Err(Problem::new(ProblemCode::MalformedRequest, detail))
         }
     }
@@ -51,19 +64,17 @@ pub(super) fn lease(state: CredentialState) -> &'static [Transition] {
     }
 }
 
-fn verified(
+/// Takes a device's proof, which was judged, that it holds the key.
+fn proved(
     books: &mut Books,
     number: &DeviceNumber,
     state: CredentialState,
     station: &MemberName,
-    proof: &Proof,
-    judged: &Judged,
+    chip: &HardwareUid,
+    time: i64,
 ) -> Result<CredentialState, Problem> {
-    if let Some(fault) = &judged.proof_fault {
-        return Err(Problem::new(ProblemCode::ProofFailed, fault.clone()));
-    }
     books.check_undisputed(&number.clone().into())?;
-    let device = Holder { number: number.clone(), hardware_uid: proof.hardware_uid.clone() };
+    let device = Holder { number: number.clone(), hardware_uid: chip.clone() };
     books.check_device(&device)?;
     // Proved already: the same device may prove it again.
     if state == CredentialState::Verified {
@@ -71,8 +82,6 @@ fn verified(
     }
     let steps = [lease(state), &[Transition::Write, Transition::Verify]].concat();
     let state = books.step_certificate(number, &steps)?;
-    books.register(&device, station, judged.record.time);
-    books.news.digests.push((number.clone(), proof.pack_digest.0.clone()));
-    books.news.keys_to_erase.push(number.clone());
+    books.register(&device, station, time);
     Ok(state)
 }

@@ -6,6 +6,7 @@ use auth::{Confirmation, authority_confirmation};
 use cert::{Fingerprint, possession};
 use identity::{ApparatusId, CredentialId, DeviceNumber, HardwareUid, line};
 use message::bytes::Bytes;
+use message::problem::{Problem, ProblemCode};
 use message::report::{Event, Record};
 use message::result::Proof;
 use store::authority::apparatus::{self, Apparatus};
@@ -19,7 +20,7 @@ use crate::error::AuthorityError;
 pub(super) struct Judged {
     pub(super) record: Record,
     pub(super) record_sha256: Fingerprint,
-    pub(super) proof_fault: Option<String>,
+    pub(super) fault: Option<Problem>,
 }
 
 /// What proofs are judged by.
@@ -33,7 +34,10 @@ impl Evidence {
         let (mut numbers, mut ids) = (Vec::new(), Vec::new());
         for record in records {
             match (&record.credential, &record.event) {
-                (CredentialId::Number(number), Event::Verified { proof, .. }) => {
+                (
+                    CredentialId::Number(number),
+                    Event::Verified { proof, .. } | Event::KeyBorn { proof, .. },
+                ) => {
                     numbers.push(number.clone());
                     ids.extend(proof.confirmation.as_ref().map(|confirmation| confirmation.apparatus_id));
                 }
@@ -50,6 +54,32 @@ impl Evidence {
     }
 }
 
+impl Evidence {
+    /// The symmetric credential that the device was given in the same write.
+    fn beside(&self, proof: &Proof) -> Option<&Apparatus> {
+        self.apparatuses.get(&proof.confirmation.as_ref()?.apparatus_id)
+    }
+}
+
+fn symmetric_part(apparatus: &Apparatus) -> line::SymmetricPart<'_> {
+    line::SymmetricPart {
+        apparatus_id: apparatus.id,
+        sealed: &apparatus.ciphertext,
+        form: apparatus.form,
+        challenge: apparatus.challenge,
+    }
+}
+
+fn signed<'a>(number: &'a DeviceNumber, proof: &'a Proof) -> possession::Proof<'a> {
+    possession::Proof {
+        device_number: number,
+        hardware_uid: &proof.hardware_uid,
+        challenge: &proof.challenge.0,
+        pack_digest: &proof.pack_digest.0,
+        signature: proof.signature.as_ref().map_or(&[], |signature| &signature.0),
+    }
+}
+
 impl Authority {
     /// Judges each record's proof. What is not known here has none, and is refused for that.
     pub(super) fn judge(
@@ -58,7 +88,7 @@ impl Authority {
         evidence: &Evidence,
     ) -> Result<Vec<Judged>, AuthorityError> {
         let judge = |record: Record| {
-            let proof_fault = match (&record.credential, &record.event) {
+            let fault = match (&record.credential, &record.event) {
                 (CredentialId::Number(number), Event::Verified { proof, .. }) => {
                     evidence.packs.get(number).and_then(|pack| self.possession_fault(pack, proof, evidence))
                 }
@@ -71,31 +101,49 @@ impl Authority {
                     }
                     None => None,
                 },
+                (CredentialId::Number(number), Event::KeyBorn { signing_request, proof, .. }) => {
+                    self.birth_fault(number, &signing_request.0, proof, evidence)
+                }
                 _ => None,
             };
+            let fault = fault.map(|fault| Problem::new(ProblemCode::ProofFailed, fault));
             let text = serde_json::to_vec(&record).expect("a record is plain data");
-            Ok(Judged { record_sha256: Fingerprint::of(&text), record, proof_fault })
+            Ok(Judged { record_sha256: Fingerprint::of(&text), record, fault })
         };
         records.into_iter().map(judge).collect()
     }
 
     /// Why the proof does not show that a device holds this very pack.
     fn possession_fault(&self, pack: &Pack, proof: &Proof, evidence: &Evidence) -> Option<String> {
-        let beside = proof.confirmation.as_ref();
-        let beside = beside.and_then(|beside| evidence.apparatuses.get(&beside.apparatus_id));
+        let beside = evidence.beside(proof);
         let found = proof.pack_digest.0.as_slice();
         let with_beside = beside.and_then(|beside| self.digest_with(pack, beside));
         if found != pack.digest && Some(found) != with_beside.as_ref().map(|digest| digest.as_slice()) {
             return Some("the device read back another pack than was issued".to_owned());
         }
-        let proof = possession::Proof {
-            device_number: &pack.number,
-            hardware_uid: &proof.hardware_uid,
-            challenge: &proof.challenge.0,
-            pack_digest: &proof.pack_digest.0,
-            signature: proof.signature.as_ref().map_or(&[], |signature| &signature.0),
-        };
-        possession::verify(&pack.certificate, proof).err().map(|error| error.to_string())
+        possession::verify(&pack.certificate, signed(&pack.number, proof))
+            .err()
+            .map(|error| error.to_string())
+    }
+
+    /// Why the proof does not show that a device has made this key, and was given no certificate yet.
+    fn birth_fault(
+        &self,
+        number: &DeviceNumber,
+        signing_request: &[u8],
+        proof: &Proof,
+        evidence: &Evidence,
+    ) -> Option<String> {
+        let digest = line::pack_digest(&line::Pack {
+            device_number: number.clone(),
+            certificate: None,
+            symmetric: evidence.beside(proof).map(symmetric_part),
+        });
+        if proof.pack_digest.0 != digest {
+            return Some("the device read back another pack than it was given".to_owned());
+        }
+        let verified = possession::verify_requested(signing_request, signed(number, proof));
+        verified.err().map(|error| error.to_string())
     }
 
     /// The digest of a pack whose device was given this symmetric credential in the same write. A plain
@@ -114,12 +162,7 @@ impl Authority {
                 client: &pack.certificate,
                 key,
             }),
-            symmetric: Some(line::SymmetricPart {
-                apparatus_id: beside.id,
-                sealed: &beside.ciphertext,
-                form: beside.form,
-                challenge: beside.challenge,
-            }),
+            symmetric: Some(symmetric_part(beside)),
         }))
     }
 

@@ -6,9 +6,9 @@ use message::report::Event;
 use store::authority::apparatus::Holder;
 use store::authority::registration;
 
-use super::books::{Books, Dispute, not_issued};
 use super::certificate::lease;
 use super::proof::Judged;
+use crate::books::{Books, Dispute, not_issued};
 
 /// Takes one record about a symmetric credential: where it stands afterwards, or why nothing came of it.
 pub(super) fn take(books: &mut Books, id: ApparatusId, judged: &Judged) -> Result<CredentialState, Problem> {
@@ -63,8 +63,8 @@ fn bound(
     device: &Holder,
     judged: &Judged,
 ) -> Result<CredentialState, Problem> {
-    if let Some(fault) = &judged.proof_fault {
-        return Err(Problem::new(ProblemCode::ProofFailed, fault.clone()));
+    if let Some(fault) = &judged.fault {
+        return Err(fault.clone());
     }
     if state != CredentialState::Voided {
         books.check_undisputed(&id.into())?;
@@ -92,7 +92,7 @@ fn check_same_device(books: &mut Books, id: ApparatusId, device: &Holder) -> Res
             credentials.push(number.clone().into());
         }
     }
-    books.disputed.extend(credentials.iter().cloned());
+    books.dispute(&credentials);
     let chips: [HardwareUid; 2] = [first.hardware_uid, device.hardware_uid.clone()];
     books.news.disputes.push(Dispute { credentials, devices: numbers, chips });
     Err(Problem::new(ProblemCode::SecondDevice, reason))
@@ -120,8 +120,10 @@ fn doubt_certificate(books: &mut Books, number: &DeviceNumber, reason: &str) -> 
     true
 }
 
-/// Tells the authenticators that a credential which they know is refused.
+/// Tells the authenticators that a credential which they know is refused. They never take it again, so
+/// nor does the authority.
 fn revoke(books: &mut Books, id: ApparatusId, reason: &str) {
+    books.dispute(&[id.into()]);
     let revoked = registration::Event::Revoked { reason: reason.to_owned() };
     books.news.registrations.push((id, revoked));
     if let Some(device) = books.apparatuses.get(&id).and_then(|known| known.device.clone()) {

@@ -83,8 +83,7 @@ async fn orders_at_the_same_time_make_one_batch_and_never_exceed_the_quota() {
         running.spawn(async move { authority.issue_apparatuses(&osaka(), order(salt, "B500", 30)).await });
     }
     let results = running.join_all().await;
-    let refusals: Vec<_> =
-        results.iter().filter_map(|result| result.as_ref().err()).map(|error| code(error)).collect();
+    let refusals: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).map(code).collect();
     assert_eq!(refusals, [ProblemCode::OverQuota; 4], "of a hundred, thirty were made");
     assert_eq!(plant.conserved().await, [("issued".to_owned(), 90)]);
 }

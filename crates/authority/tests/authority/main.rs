@@ -4,9 +4,11 @@
 
 mod apparatuses;
 mod binding;
+mod born;
 mod device_feed;
 mod issuing;
 mod members;
+mod on_the_spot;
 mod plant;
 mod pre_write_keys;
 mod reporting;

@@ -24,6 +24,8 @@ CREATE TABLE apparatus (
 
 CREATE UNIQUE INDEX apparatus_order ON apparatus (factory, order_id, place);
 
+CREATE INDEX apparatus_device ON apparatus (number);
+
 -- A device has one live symmetric credential.
 CREATE UNIQUE INDEX apparatus_number ON apparatus (number) WHERE state = 'verified';
 CREATE UNIQUE INDEX apparatus_hardware_uid ON apparatus (hardware_uid) WHERE state = 'verified';

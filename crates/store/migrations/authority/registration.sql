@@ -11,7 +11,7 @@ CREATE TABLE registration (
 CREATE INDEX registration_apparatus ON registration (apparatus_id);
 CREATE UNIQUE INDEX registration_key ON registration (key_identifier);
 
--- Credentials, of either kind, that two devices have claimed. Nobody can say which is the true one any more.
+-- Credentials, of either kind, of which nobody can say any more which device is the true one.
 CREATE TABLE dispute (
     credential text NOT NULL PRIMARY KEY,
     since bigint NOT NULL

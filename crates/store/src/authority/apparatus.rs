@@ -204,6 +204,24 @@ pub async fn of_order(
     rows.into_iter().map(Apparatus::try_from).collect()
 }
 
+/// The credential that the device of this number holds or was made for, unless it is void.
+///
+/// # Errors
+/// The store fails.
+pub async fn of_device(
+    snapshot: &mut Snapshot,
+    number: &DeviceNumber,
+) -> Result<Option<Apparatus>, StoreError> {
+    let row: Option<Row> = fetch_optional!(
+        snapshot,
+        "SELECT apparatus_id, product, factory, state, sealed_pass_phrase, form, sealing, key_identifier, \
+         ciphertext, challenge, number, hardware_uid FROM apparatus \
+         WHERE number = $1 AND state <> 'voided' ORDER BY issued DESC, apparatus_id LIMIT 1",
+        number.to_string(),
+    )?;
+    row.map(Apparatus::try_from).transpose()
+}
+
 /// The credentials that devices of these numbers have proved, one a device, or none.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Credentials that two devices have claimed. What is in dispute stays so.
+//! Credentials of which nobody can say any more which device is the true one. What is in dispute stays so.
 
 use identity::CredentialId;
 

@@ -1,6 +1,6 @@
 //! Signed packs: the certificate for good, its key as long as a repeated order may ask for it.
 
-use identity::{DeviceNumber, KeyIdentifier};
+use identity::{DeviceNumber, HardwareUid, KeyIdentifier};
 
 use super::ca::CaName;
 use crate::statement::parsed;
@@ -17,6 +17,8 @@ pub struct Pack {
     pub digest: Vec<u8>,
     /// The certificate's key.
     pub key: Key,
+    /// The chip that it was made for; none where it was made ahead of its device.
+    pub hardware_uid: Option<HardwareUid>,
 }
 
 /// What is stored of a certificate's key.
@@ -73,7 +75,8 @@ pub async fn insert(transaction: &mut Transaction, now: i64, packs: &[Pack]) -> 
     execute_all!(
         transaction,
         "INSERT INTO pack \
-         (number, issued, issuing_ca, certificate, pack_digest, key_kind, sealed_key, key_identifier) ",
+         (number, issued, issuing_ca, certificate, pack_digest, key_kind, sealed_key, key_identifier, \
+         hardware_uid) ",
         packs,
         |pack| (
             pack.number.to_string(),
@@ -84,6 +87,7 @@ pub async fn insert(transaction: &mut Transaction, now: i64, packs: &[Pack]) -> 
             pack.key.kind(),
             pack.key.bytes(),
             pack.key.key_identifier(),
+            pack.hardware_uid.as_ref().map(ToString::to_string),
         ),
         ""
     )?;
@@ -97,8 +101,8 @@ pub async fn insert(transaction: &mut Transaction, now: i64, packs: &[Pack]) -> 
 pub async fn find_all(snapshot: &mut Snapshot, numbers: &[DeviceNumber]) -> Result<Vec<Pack>, StoreError> {
     let rows: Vec<Row> = fetch_all_of!(
         snapshot,
-        "SELECT number, certificate, pack_digest, key_kind, sealed_key, key_identifier FROM pack \
-         WHERE number IN (",
+        "SELECT number, certificate, pack_digest, key_kind, sealed_key, key_identifier, hardware_uid \
+         FROM pack WHERE number IN (",
         numbers,
         |number| number.to_string(),
         ")"
@@ -166,6 +170,7 @@ struct Row {
     key_kind: String,
     sealed_key: Option<Vec<u8>>,
     key_identifier: Option<String>,
+    hardware_uid: Option<String>,
 }
 
 impl TryFrom<Row> for Pack {
@@ -173,6 +178,7 @@ impl TryFrom<Row> for Pack {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let key_identifier = row.key_identifier.as_deref();
+        let hardware_uid = row.hardware_uid.as_deref();
         let key = match row.key_kind.as_str() {
             PLAIN => Key::Plain(row.sealed_key),
             SEALED => Key::Sealed {
@@ -189,6 +195,7 @@ impl TryFrom<Row> for Pack {
             certificate: row.certificate,
             digest: row.pack_digest,
             key,
+            hardware_uid: hardware_uid.map(|uid| parsed("pack.hardware_uid", uid)).transpose()?,
         })
     }
 }

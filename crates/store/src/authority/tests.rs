@@ -139,6 +139,7 @@ async fn packs_lose_their_keys_and_keep_their_certificates() {
                 },
                 _ => Key::Own,
             },
+            hardware_uid: (serial % 2 == 0).then(|| "0011223344556677".parse().unwrap()),
         };
         let packs: Vec<Pack> = (1..=150).map(pack).collect();
         let numbers: Vec<DeviceNumber> = (1..=151).map(number).collect();

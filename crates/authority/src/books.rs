@@ -1,4 +1,4 @@
-//! What is known of the credentials and devices of a report while it is taken, and what changes.
+//! What is known of credentials and devices while something is decided about them, and what changes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
@@ -9,7 +9,6 @@ use identity::{
     Transition,
 };
 use message::problem::{Problem, ProblemCode};
-use message::report::Event;
 use serde::Serialize;
 use store::audit::{self, Actor, Cause};
 use store::authority::allotment::{self, Range};
@@ -21,91 +20,83 @@ use store::authority::registration;
 use store::authority::{dispute, pack};
 use store::{Snapshot, StoreError, Transaction};
 
-use super::proof::Judged;
 use crate::error::AuthorityError;
 
-pub(super) struct Books {
-    pub(super) factory: MemberName,
-    pub(super) certificates: HashMap<DeviceNumber, Credential>,
-    pub(super) apparatuses: HashMap<ApparatusId, Apparatus>,
+pub(crate) struct Books {
+    pub(crate) factory: MemberName,
+    pub(crate) certificates: HashMap<DeviceNumber, Credential>,
+    pub(crate) apparatuses: HashMap<ApparatusId, Apparatus>,
     /// The chip of each device that has proved itself.
-    pub(super) registered: HashMap<DeviceNumber, HardwareUid>,
+    pub(crate) registered: HashMap<DeviceNumber, HardwareUid>,
     /// The device of each chip that a credential is in use on.
-    pub(super) in_use: HashMap<HardwareUid, DeviceNumber>,
+    pub(crate) in_use: HashMap<HardwareUid, DeviceNumber>,
     /// The symmetric credential in use of each device that has one.
-    pub(super) held: HashMap<DeviceNumber, ApparatusId>,
-    pub(super) disputed: HashSet<CredentialId>,
-    pub(super) ranges: Vec<Range>,
-    pub(super) news: News,
+    pub(crate) held: HashMap<DeviceNumber, ApparatusId>,
+    pub(crate) disputed: HashSet<CredentialId>,
+    pub(crate) ranges: Vec<Range>,
+    pub(crate) news: News,
 }
 
 /// What is to be stored.
 #[derive(Default)]
-pub(super) struct News {
-    /// Where each credential stood before the report, and its steps since.
+pub(crate) struct News {
+    /// Where each credential stood before, and its steps since.
     certificate_changes: BTreeMap<DeviceNumber, Change<DeviceNumber>>,
     apparatus_changes: BTreeMap<ApparatusId, Change<ApparatusId>>,
-    pub(super) devices: Vec<Device>,
-    pub(super) bindings: Vec<(ApparatusId, Holder)>,
-    pub(super) registrations: Vec<(ApparatusId, registration::Event)>,
-    pub(super) disputes: Vec<Dispute>,
-    pub(super) reasons: Vec<(CredentialId, String)>,
-    pub(super) digests: Vec<(DeviceNumber, Vec<u8>)>,
-    pub(super) filed: Vec<DeviceNumber>,
-    pub(super) keys_to_erase: Vec<DeviceNumber>,
-    pub(super) pass_phrases_to_erase: Vec<ApparatusId>,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) bindings: Vec<(ApparatusId, Holder)>,
+    pub(crate) registrations: Vec<(ApparatusId, registration::Event)>,
+    pub(crate) disputes: Vec<Dispute>,
+    disputed: Vec<CredentialId>,
+    pub(crate) reasons: Vec<(CredentialId, String)>,
+    pub(crate) digests: Vec<(DeviceNumber, Vec<u8>)>,
+    pub(crate) filed: Vec<DeviceNumber>,
+    pub(crate) keys_to_erase: Vec<DeviceNumber>,
+    pub(crate) pass_phrases_to_erase: Vec<ApparatusId>,
 }
 
 /// Two devices that have proved one symmetric credential.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Dispute {
-    pub(super) credentials: Vec<CredentialId>,
-    pub(super) devices: [DeviceNumber; 2],
-    pub(super) chips: [HardwareUid; 2],
+pub(crate) struct Dispute {
+    pub(crate) credentials: Vec<CredentialId>,
+    pub(crate) devices: [DeviceNumber; 2],
+    pub(crate) chips: [HardwareUid; 2],
+}
+
+/// What is to be looked up: devices by number and by chip, symmetric credentials by name.
+#[derive(Default)]
+pub(crate) struct Subjects {
+    pub(crate) numbers: Vec<DeviceNumber>,
+    pub(crate) ids: Vec<ApparatusId>,
+    pub(crate) chips: Vec<HardwareUid>,
 }
 
 impl Books {
-    pub(super) async fn open(
+    pub(crate) async fn open(
         snapshot: &mut Snapshot,
-        gateway: &MemberName,
-        judged: &[Judged],
+        factory: &MemberName,
+        mut subjects: Subjects,
     ) -> Result<Self, StoreError> {
-        let (mut numbers, mut ids, mut chips) = (Vec::new(), Vec::new(), Vec::new());
-        for Judged { record, .. } in judged {
-            match &record.credential {
-                CredentialId::Number(number) => numbers.push(number.clone()),
-                CredentialId::Apparatus(id) => ids.push(*id),
-            }
-            match &record.event {
-                Event::Verified { proof, .. } | Event::KeyBorn { proof, .. } => {
-                    chips.push(proof.hardware_uid.clone());
-                }
-                Event::Bound { device_number, hardware_uid, .. } => {
-                    numbers.push(device_number.clone());
-                    chips.push(hardware_uid.clone());
-                }
-                Event::Stocked | Event::Suspect { .. } | Event::Voided { .. } => {}
-            }
-        }
-        let apparatuses = apparatus::find_all(snapshot, &ids).await?;
+        let Subjects { numbers, ids, chips } = &mut subjects;
+        let apparatuses = apparatus::find_all(snapshot, ids).await?;
         numbers.extend(apparatuses.iter().filter_map(|known| Some(known.device.as_ref()?.number.clone())));
         let disputable = numbers.iter().cloned().map(CredentialId::from);
         let disputable: Vec<_> = disputable.chain(ids.iter().copied().map(CredentialId::from)).collect();
         let disputed = dispute::among(snapshot, &disputable).await?;
-        let certificates = credential::find_all(snapshot, &numbers).await?;
-        let registered = device::find_all(snapshot, &numbers).await?;
-        let held = apparatus::held_by(snapshot, &numbers).await?;
-        let by_certificate = device::in_use_on(snapshot, &chips).await?;
-        let by_apparatus = apparatus::in_use_on(snapshot, &chips).await?;
+        let certificates = credential::find_all(snapshot, numbers).await?;
+        let registered = device::find_all(snapshot, numbers).await?;
+        let held = apparatus::held_by(snapshot, numbers).await?;
+        let by_certificate = device::in_use_on(snapshot, chips).await?;
+        let by_apparatus = apparatus::in_use_on(snapshot, chips).await?;
         let by_certificate = by_certificate.into_iter().map(|device| (device.hardware_uid, device.number));
         let by_apparatus = by_apparatus.into_iter().map(|(_, device)| (device.hardware_uid, device.number));
         let ranges = match apparatuses.is_empty() {
             true => Vec::new(),
-            false => allotment::ranges_of_factory(snapshot, gateway).await?,
+            false => allotment::ranges_of_factory(snapshot, factory).await?,
         };
         Ok(Self {
-            factory: gateway.clone(),
+            factory: factory.clone(),
             certificates: certificates.into_iter().map(|known| (known.number.clone(), known)).collect(),
             apparatuses: apparatuses.into_iter().map(|known| (known.id, known)).collect(),
             registered: registered.into_iter().map(|device| (device.number, device.hardware_uid)).collect(),
@@ -118,7 +109,7 @@ impl Books {
     }
 
     /// Takes a certificate these steps further; where it then stands.
-    pub(super) fn step_certificate(
+    pub(crate) fn step_certificate(
         &mut self,
         number: &DeviceNumber,
         steps: &[Transition],
@@ -129,7 +120,7 @@ impl Books {
     }
 
     /// Takes a symmetric credential these steps further; where it then stands.
-    pub(super) fn step_apparatus(
+    pub(crate) fn step_apparatus(
         &mut self,
         id: ApparatusId,
         steps: &[Transition],
@@ -139,7 +130,7 @@ impl Books {
     }
 
     /// Refuses a device that cannot be the one of this number: another is, or the chip is another's.
-    pub(super) fn check_device(&self, device: &Holder) -> Result<(), Problem> {
+    pub(crate) fn check_device(&self, device: &Holder) -> Result<(), Problem> {
         let Holder { number, hardware_uid } = device;
         if let Some(other) = self.in_use.get(hardware_uid).filter(|other| *other != number) {
             let detail = format!("the device with this chip is {other}");
@@ -153,17 +144,23 @@ impl Books {
         Ok(())
     }
 
+    /// Notes that nobody can say any more which device is the true one.
+    pub(crate) fn dispute(&mut self, credentials: &[CredentialId]) {
+        self.disputed.extend(credentials.iter().cloned());
+        self.news.disputed.extend(credentials.iter().cloned());
+    }
+
     /// Refuses what two devices have claimed.
-    pub(super) fn check_undisputed(&self, credential: &CredentialId) -> Result<(), Problem> {
+    pub(crate) fn check_undisputed(&self, credential: &CredentialId) -> Result<(), Problem> {
         if self.disputed.contains(credential) {
-            let detail = format!("two devices have claimed {credential}: both are suspect");
+            let detail = format!("more than one device may hold {credential}: it stays suspect");
             return Err(Problem::new(ProblemCode::SecondDevice, detail));
         }
         Ok(())
     }
 
     /// Notes the device as made, where it is not noted yet.
-    pub(super) fn register(&mut self, device: &Holder, station: &MemberName, time: i64) {
+    pub(crate) fn register(&mut self, device: &Holder, station: &MemberName, time: i64) {
         let Holder { number, hardware_uid } = device;
         self.in_use.insert(hardware_uid.clone(), number.clone());
         if self.registered.insert(number.clone(), hardware_uid.clone()).as_ref() != Some(hardware_uid) {
@@ -176,7 +173,7 @@ impl Books {
         }
     }
 
-    pub(super) async fn store(
+    pub(crate) async fn store(
         self,
         transaction: &mut Transaction,
         now: i64,
@@ -196,8 +193,8 @@ impl Books {
         }
         for opened in &self.news.disputes {
             audit::append(transaction, now, actor.as_str(), "credential.dispute", opened).await?;
-            dispute::open(transaction, now, &opened.credentials).await?;
         }
+        dispute::open(transaction, now, &self.news.disputed).await?;
         apparatus::bind(transaction, &self.news.bindings).await?;
         device::register(transaction, &self.news.devices).await?;
         device::set_reasons(transaction, &self.news.reasons).await?;
@@ -211,7 +208,7 @@ impl Books {
 }
 
 /// The refusal of a credential that this factory has never been given.
-pub(super) fn not_issued(credential: impl Into<CredentialId>, factory: &MemberName) -> Problem {
+pub(crate) fn not_issued(credential: impl Into<CredentialId>, factory: &MemberName) -> Problem {
     let detail = format!("{} was not issued to {factory}", credential.into());
     Problem::new(ProblemCode::NotAllowed, detail)
 }

@@ -1,5 +1,6 @@
 //! `touchmark authority ...`: the role that issues credentials.
 
+mod device_keys;
 mod pre_write_key;
 mod product;
 
@@ -9,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use authority::{Authority, AuthorityStatus, Ceremony, Desk, Names, NewRange};
-use identity::{CredentialState, Member, MemberName, ProductCode, Role, Serial};
+use authority::{Authority, AuthorityStatus, Ceremony, Desk, Names, NewRange, OPEN_TO_ALL};
+use identity::profile::CredentialKind;
+use identity::{CredentialId, CredentialState, Member, MemberName, ProductCode, Role, Serial};
 use pki::{NameText, encrypt_key};
 use serde::Serialize;
 use store::audit::Actor;
 use store::{Schema, Secret, Store, VaultError, read_unlock_file};
+use transport::Limits;
 
 use self::pre_write_key::PreWriteKeyCommand;
 use self::product::ProductCommand;
@@ -56,11 +59,25 @@ pub enum Command {
     Factory(FactoryCommand),
     /// Say how much of a product a factory may make, and with which serials
     Allot(AllotArguments),
+    /// Withdraw a credential for good
+    Void(VoidArguments),
     /// Show what was issued, what became of it, and who takes part
     Status {
         #[command(flatten)]
         role: RoleArguments,
     },
+}
+
+/// Arguments of `touchmark authority void`.
+#[derive(clap::Args)]
+pub struct VoidArguments {
+    /// The device number of a certificate, or an apparatus ID
+    credential: CredentialId,
+    /// Why, for whoever reads it later
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    role: RoleArguments,
 }
 
 /// Arguments of `touchmark authority init`.
@@ -196,6 +213,12 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Allot(arguments) => allot(&arguments, edge).await,
+        Command::Void(VoidArguments { credential, reason, role }) => {
+            open_desk(&role.authority()?, edge).await?.void(&credential, &reason, &person()).await?;
+            let voided = Voided { credential: &credential, state: CredentialState::Voided };
+            edge.output.object(&voided, format!("{credential} is void"));
+            Ok(())
+        }
         Command::Status { role } => {
             let status = open_desk(&role.authority()?, edge).await?.status().await?;
             edge.output.object(&status, status_for_people(&status));
@@ -231,6 +254,12 @@ struct Token<'a> {
 #[derive(Serialize)]
 struct Revoked<'a> {
     member: &'a Member,
+}
+
+#[derive(Serialize)]
+struct Voided<'a> {
+    credential: &'a CredentialId,
+    state: CredentialState,
 }
 
 #[derive(Serialize)]
@@ -306,7 +335,7 @@ async fn serve(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
         member_files::save(&config.data, &membership, &key)?;
         member = member_files::load(&config.data)?;
     }
-    let limits = config.limits.limits();
+    let limits = Limits { open_to_all: OPEN_TO_ALL, ..config.limits.limits() };
     serving::serve(config.listen, &member, authority.router(), limits, std::future::ready(()), edge).await
 }
 
@@ -370,21 +399,35 @@ fn person() -> Actor {
 
 fn status_for_people(status: &AuthorityStatus) -> String {
     let mut text = format!("{}\n\n", status.authority);
-    text.push_str("factory      product      quota   issued  in stock  verified  suspect   voided\n");
+    text.push_str(
+        "factory      product  credential      quota   issued  in stock  verified  suspect   voided\n",
+    );
     for row in &status.factories {
-        let count = |state| row.states.get(&state).copied().unwrap_or_default();
-        let _ = writeln!(
-            text,
-            "{:<12} {:<8} {:>9} {:>8} {:>9} {:>9} {:>8} {:>8}",
-            row.factory,
-            row.product,
-            row.quota,
-            row.issued,
-            count(CredentialState::Stocked),
-            count(CredentialState::Verified),
-            count(CredentialState::Suspect),
-            count(CredentialState::Voided),
-        );
+        let kinds = [
+            (CredentialKind::Certificate, row.issued, &row.states),
+            (CredentialKind::Symmetric, row.apparatuses, &row.apparatus_states),
+        ];
+        // A product of which nothing was issued has its line all the same.
+        let of_certificates = row.apparatuses == 0;
+        for (kind, issued, states) in kinds {
+            if issued == 0 && !(of_certificates && kind == CredentialKind::Certificate) {
+                continue;
+            }
+            let count = |state| states.get(&state).copied().unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "{:<12} {:<8} {:<11} {:>9} {:>8} {:>9} {:>9} {:>8} {:>8}",
+                row.factory,
+                row.product,
+                kind,
+                row.quota,
+                issued,
+                count(CredentialState::Stocked),
+                count(CredentialState::Verified),
+                count(CredentialState::Suspect),
+                count(CredentialState::Voided),
+            );
+        }
     }
     text.push_str("\nmember, and what it reported\n");
     for row in &status.members {

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, AuthenticatorConfig, AuthorityConfig, CenterConfig, GatewayConfig, StationConfig, store_url};
+use crate::config::{
+    self, AuthenticatorConfig, AuthorityConfig, CenterConfig, GatewayConfig, StationConfig, store_url,
+};
 
 /// Where a role keeps its things; each stands above the configuration.
 #[derive(Clone, Debug, Default, clap::Args)]

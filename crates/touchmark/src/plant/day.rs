@@ -23,8 +23,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::{FirmwareKeys, Plant};
 use super::recorder::Recorder;
+use super::{FirmwareKeys, Plant};
 use crate::emulator::{EmulatedDevice, serve_http, serve_tcp};
 
 /// How many units one wrong scan of each kind comes on.

@@ -7,6 +7,7 @@ use identity::{KeyIdentifier, ProductCode};
 use serde::Serialize;
 use store::authority::pre_write_key::{PreWriteKey, Stage};
 
+use super::device_keys::{self, DeviceKeyArguments};
 use super::{open_desk, passphrase, person};
 use crate::commands::Edge;
 use crate::commands::role_arguments::RoleArguments;
@@ -36,6 +37,8 @@ pub enum PreWriteKeyCommand {
     },
     /// Write a key into source files for the firmware build; this can be done once
     Export(ExportArguments),
+    /// Write the keys of single chips, derived from a key, for the station that programs them
+    DeviceKeys(DeviceKeyArguments),
 }
 
 /// Arguments of `touchmark authority pre-write-key make` and `rotate`.
@@ -94,6 +97,7 @@ pub async fn run(command: PreWriteKeyCommand, edge: &Edge) -> anyhow::Result<()>
             Ok(())
         }
         PreWriteKeyCommand::Export(arguments) => export(&arguments, edge).await,
+        PreWriteKeyCommand::DeviceKeys(arguments) => device_keys::run(&arguments, edge).await,
     }
 }
 

@@ -4,6 +4,9 @@
 //! one: a file in `bench/` whose `run` gives [`Figure`]s.
 
 mod authenticate;
+mod call;
+mod fleet;
+mod handshake;
 mod issue;
 mod lease;
 mod place;
@@ -21,6 +24,10 @@ pub enum Command {
     Issue(issue::Arguments),
     /// Full mutual exchanges of devices with an authenticator, over real TLS and a durable store
     Authenticate(authenticate::Arguments),
+    /// Durable calls of devices on connections that stay open
+    Call(call::Arguments),
+    /// Full mutual handshakes with the check of the device and one durable call
+    Handshake(handshake::Arguments),
     /// Durable leases of a gateway with 200 stations
     Lease(lease::Arguments),
 }
@@ -92,6 +99,8 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
     let figures = match command {
         Command::Issue(arguments) => issue::run(&arguments, edge).await?,
         Command::Authenticate(arguments) => authenticate::run(&arguments, edge).await?,
+        Command::Call(arguments) => call::run(&arguments, edge).await?,
+        Command::Handshake(arguments) => handshake::run(&arguments, edge).await?,
         Command::Lease(arguments) => lease::run(&arguments, edge).await?,
     };
     edge.output.rows(

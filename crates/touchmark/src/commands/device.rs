@@ -1,6 +1,8 @@
 //! `touchmark device ...`: emulated devices, and what is in their flash.
 
+mod authenticate;
 mod call;
+mod keys;
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use cert::Fingerprint;
-use identity::{DeviceNumber, HardwareUid, ProductCode};
+use identity::profile::SymmetricForm;
+use identity::{ApparatusId, DeviceNumber, HardwareUid, ProductCode};
 use serde::Serialize;
 
 use super::Edge;
@@ -17,6 +20,7 @@ use crate::emulator::{EmulatedDevice, Port, PortAddress};
 use crate::failure::Failure;
 use crate::pem_files::{self, CERTIFICATE, PRIVATE_KEY};
 use crate::serving::told_to_stop;
+use keys::KeyArguments;
 
 /// What to do with a device.
 #[derive(clap::Subcommand)]
@@ -27,6 +31,8 @@ pub enum Command {
     Export(ExportArguments),
     /// Show what a device holds
     Show(ShowArguments),
+    /// Prove itself to an authenticator, for a token for a service
+    Authenticate(authenticate::AuthenticateArguments),
     /// Call the center as a device in the field
     #[command(subcommand)]
     Call(call::CallCommand),
@@ -47,6 +53,8 @@ pub struct EmulateArguments {
     /// Where it answers: tcp:HOST:PORT, http://HOST:PORT/soap or serial:PATH; port 0 is a free one
     #[arg(long, value_name = "ADDRESS", default_value = "tcp:127.0.0.1:0")]
     listen: PortAddress,
+    #[command(flatten)]
+    keys: KeyArguments,
 }
 
 /// Arguments of `touchmark device export`.
@@ -74,12 +82,13 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Emulate(arguments) => emulate(arguments, edge).await,
         Command::Export(arguments) => export(&arguments, edge),
         Command::Show(arguments) => show(&arguments, edge),
+        Command::Authenticate(arguments) => authenticate::run(arguments, edge).await,
         Command::Call(command) => call::run(command, edge).await,
     }
 }
 
 async fn emulate(arguments: EmulateArguments, edge: &Edge) -> anyhow::Result<()> {
-    let mut device = device_of(&arguments, edge)?;
+    let mut device = arguments.keys.give_to(device_of(&arguments, edge)?)?;
     let port = Port::open(&arguments.listen)
         .await
         .with_context(|| format!("cannot answer at {}", arguments.listen))?;
@@ -145,6 +154,11 @@ fn export(arguments: &ExportArguments, edge: &Edge) -> anyhow::Result<()> {
             Failure::new(format!("the device in {flash} holds no pack"))
                 .advise("have a station write it first")
         })?;
+    if pack.client_certificate.is_empty() {
+        let (number, symmetric) = (&pack.device_number, pack.symmetric.is_some());
+        let what = if symmetric { "a pass phrase, which is not exported," } else { "a key" };
+        return Err(Failure::new(format!("{number} holds {what} and no certificate")).into());
+    }
     let directory = &arguments.out;
     fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let path = |name: &str| directory.join(name);
@@ -157,6 +171,7 @@ fn export(arguments: &ExportArguments, edge: &Edge) -> anyhow::Result<()> {
     pem_files::write(&path("key.pem"), &[(PRIVATE_KEY, &pack.secret_key)], Privacy::Owner)?;
     let exported = Exported {
         device_number: pack.device_number,
+        apparatus_id: pack.symmetric.map(|(apparatus_id, _)| apparatus_id),
         root: path("root.pem"),
         client: path("client.pem"),
         key: path("key.pem"),
@@ -171,6 +186,8 @@ fn export(arguments: &ExportArguments, edge: &Edge) -> anyhow::Result<()> {
 #[serde(rename_all = "camelCase")]
 struct Exported {
     device_number: DeviceNumber,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apparatus_id: Option<ApparatusId>,
     root: PathBuf,
     client: PathBuf,
     key: PathBuf,
@@ -187,7 +204,11 @@ fn show(arguments: &ShowArguments, edge: &Edge) -> anyhow::Result<()> {
         hardware_uid: device.hardware_uid(),
         confirmed: holding.is_some() && holding == confirmed,
         holding,
-        certificate_sha256: pack.map(|pack| Fingerprint::of(&pack.client_certificate).to_string()),
+        apparatus_id: pack.as_ref().and_then(|pack| pack.symmetric).map(|(apparatus_id, _)| apparatus_id),
+        pass_phrase: pack.as_ref().and_then(|pack| pack.symmetric).map(|(_, form)| form),
+        certificate_sha256: pack
+            .filter(|pack| !pack.client_certificate.is_empty())
+            .map(|pack| Fingerprint::of(&pack.client_certificate).to_string()),
     };
     edge.output.object(&shown, shown.for_people());
     Ok(())
@@ -202,17 +223,22 @@ struct Shown {
     holding: Option<DeviceNumber>,
     confirmed: bool,
     certificate_sha256: Option<String>,
+    apparatus_id: Option<ApparatusId>,
+    /// How it is kept; what it is, the device alone knows.
+    pass_phrase: Option<SymmetricForm>,
 }
 
 impl Shown {
     fn for_people(&self) -> String {
         let mut text = format!("product       {}\nhardware uid  {}\n", self.product, self.hardware_uid);
-        match (&self.holding, &self.certificate_sha256) {
-            (Some(number), Some(sha256)) => {
-                let state = if self.confirmed { "confirmed" } else { "not confirmed" };
-                text.push_str(&format!("holding       {number}, {state}\ncertificate   SHA-256 {sha256}"));
-            }
-            _ => text.push_str("holding       nothing"),
+        let Some(number) = &self.holding else { return text + "holding       nothing" };
+        let state = if self.confirmed { "confirmed" } else { "not confirmed" };
+        text += &format!("holding       {number}, {state}");
+        if let Some(sha256) = &self.certificate_sha256 {
+            text += &format!("\ncertificate   SHA-256 {sha256}");
+        }
+        if let (Some(apparatus_id), Some(form)) = (&self.apparatus_id, self.pass_phrase) {
+            text += &format!("\napparatus ID  {apparatus_id}, pass phrase kept {form}");
         }
         text
     }

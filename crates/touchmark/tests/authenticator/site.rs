@@ -1,7 +1,4 @@
-//! The authenticator as a process of its own: joins, follows registrations, authenticates, is killed,
-//! goes on, is told to revoke.
-
-#![allow(clippy::unwrap_used, reason = "a test may fail where it is wrong")]
+//! An authority that has registered some devices, and an authenticator as a process of its own.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -21,6 +18,7 @@ use identity::{ApparatusId, Clock, Member};
 use message::bytes::{Bytes, SecretBytes};
 use message::join::{JoinRequest, JoinToken, Membership};
 use message::registration::{Event, Registration, RegistrationQuery, Registrations};
+use message::shut_out::ShutOut;
 use pki::{NameText, PlantCa, Root, SigningRequest, Validity};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -29,27 +27,34 @@ use touchmark::surroundings::{SystemClock, SystemRandom};
 use transport::{Channel, HostTls, Limits, serve};
 
 const AUTHORITY: &str = "urn:touchmark:authority:head-office";
-const AUTHENTICATOR: &str = "urn:touchmark:authenticator:europe";
+pub const AUTHENTICATOR: &str = "urn:touchmark:authenticator:europe";
 
 /// An authority that takes the authenticator in and has registered some devices.
-struct Authority {
-    trust: Trust,
+pub struct Authority {
+    pub trust: Trust,
     ca: PlantCa,
-    devices: u8,
+    registrations: Vec<Registration>,
 }
 
-fn id(n: u8) -> ApparatusId {
+pub fn id(n: u8) -> ApparatusId {
     ApparatusId::new([n; 16])
 }
 
+/// Nobody is shut out.
+fn nobody() -> ShutOut {
+    ShutOut { services: Vec::new(), certificate_serials: Vec::new() }
+}
+
 impl Authority {
-    fn new(devices: u8) -> Self {
+    pub fn new(events: impl IntoIterator<Item = Event>) -> Self {
         let year = Validity::days(SystemClock.epoch_seconds() - 60, 365).unwrap();
         let name = |text: &str| -> NameText { text.parse().unwrap() };
         let root = Root::create(None, &name("Root"), year, &SystemRandom).unwrap();
         let plant = root.issue_ca(None, &name("Plant CA"), year, &SystemRandom).unwrap();
         let trust = Trust::new::<&[u8]>(root.certificate(), &plant.certificate, &[]).unwrap();
-        Self { trust, ca: PlantCa::open(plant.certificate, plant.key).unwrap(), devices }
+        let registrations = (1..).zip(events).map(|(sequence, event)| Registration { sequence, event });
+        let ca = PlantCa::open(plant.certificate, plant.key).unwrap();
+        Self { trust, ca, registrations: registrations.collect() }
     }
 
     fn membership(&self, request: &JoinRequest) -> Membership {
@@ -65,19 +70,12 @@ impl Authority {
     }
 
     fn registrations(&self, after: u64) -> Registrations {
-        let records = (1..=self.devices).skip(usize::try_from(after).unwrap()).map(|n| Registration {
-            sequence: n.into(),
-            event: Event::Registered {
-                apparatus_id: id(n),
-                pass_phrase: SecretBytes::new(vec![n; 32]),
-                device_number: format!("A123-{n:06}").parse().unwrap(),
-            },
-        });
-        Registrations { records: records.collect() }
+        let records = self.registrations.iter().filter(|record| record.sequence > after);
+        Registrations { records: records.cloned().collect() }
     }
 
     /// Serves until the test ends. A token to join by.
-    async fn serve(self: &Arc<Self>) -> JoinToken {
+    pub async fn serve(self: &Arc<Self>) -> JoinToken {
         type Here = State<Arc<Authority>>;
         let router = Router::new()
             .route(
@@ -92,6 +90,7 @@ impl Authority {
                     Json(here.registrations(query.after))
                 }),
             )
+            .route("/v1/shut-out", get(async || Json(nobody())))
             .with_state(Arc::clone(self));
         let host: Member = AUTHORITY.parse().unwrap();
         let (certificate, key) =
@@ -111,7 +110,7 @@ impl Authority {
     }
 
     /// What the n-th device leaves with, if it is let in.
-    async fn device(&self, n: u8, pass_phrase: u8, address: SocketAddr) -> Option<Session> {
+    pub async fn device(&self, n: u8, pass_phrase: u8, address: SocketAddr) -> Option<Session> {
         let (server, clock) = (AUTHENTICATOR.parse().unwrap(), Arc::new(SystemClock));
         let trust = HostTrust::Root(self.trust.root_fingerprint());
         let mut channel = Channel::connect(address, trust, Member::clone(&server), clock).await.unwrap();
@@ -123,10 +122,10 @@ impl Authority {
 }
 
 /// The command line, always on the same directory.
-struct Installation(TempDir);
+pub struct Installation(TempDir);
 
 impl Installation {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("unlock"), "correct horse battery staple").unwrap();
         Self(directory)
@@ -147,19 +146,19 @@ impl Installation {
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> Output {
+    pub async fn run(&self, arguments: &[&str]) -> Output {
         // The process asks this one, which must go on answering.
         let mut command = self.command(arguments);
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
-    async fn json(&self, arguments: &[&str]) -> Value {
+    pub async fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(arguments).await;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    async fn serve(&self) -> Served {
+    pub async fn serve(&self) -> Served {
         let mut command = self.command(&["serve"]);
         let served = tokio::task::spawn_blocking(move || {
             let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -172,7 +171,7 @@ impl Installation {
         served.await.unwrap()
     }
 
-    async fn wait_for_registrations(&self, count: u64) {
+    pub async fn wait_for_registrations(&self, count: u64) {
         for _ in 0..100 {
             if self.json(&["status"]).await["registered"] == count {
                 return;
@@ -184,9 +183,9 @@ impl Installation {
 }
 
 /// A process that serves; it is killed when dropped.
-struct Served {
+pub struct Served {
     process: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
 }
 
 impl Drop for Served {
@@ -194,34 +193,4 @@ impl Drop for Served {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_authenticator_joins_serves_is_killed_goes_on_and_revokes() {
-    let authority = Arc::new(Authority::new(3));
-    let token = authority.serve().await.to_text();
-    let here = Installation::new();
-    assert_eq!(here.json(&["join", &token]).await["member"], AUTHENTICATOR);
-    assert_eq!(here.run(&["join", &token]).await.status.code(), Some(1), "it has joined already");
-
-    let served = here.serve().await;
-    here.wait_for_registrations(3).await;
-    assert!(authority.device(1, 1, served.address).await.is_some());
-    assert!(authority.device(1, 9, served.address).await.is_none(), "a clone without the secret");
-    assert!(authority.device(4, 4, served.address).await.is_none(), "nobody's device");
-    drop(served);
-
-    let served = here.serve().await;
-    assert!(authority.device(2, 2, served.address).await.is_some());
-    let revoked = here.json(&["revoke", &id(2).text(), "--reason", "stolen"]).await;
-    assert_eq!(revoked["wasRegistered"], true);
-    assert!(authority.device(2, 2, served.address).await.is_none());
-    let again = here.json(&["revoke", &id(2).text(), "--reason", "again"]).await;
-    assert_eq!((again["wasRegistered"].clone(), &again["since"]), (Value::Bool(false), &revoked["since"]));
-    assert!(authority.device(3, 3, served.address).await.is_some());
-
-    let status = here.json(&["status"]).await;
-    assert_eq!((status["registered"].clone(), status["revoked"].clone()), (2.into(), 1.into()));
-    assert_eq!(status["sequence"], 3);
-    assert!(status["heard"].is_number());
 }

@@ -15,6 +15,7 @@ use store::authority::change::Change;
 use store::authority::credential::{self, Credential};
 use store::{Secret, Snapshot, StoreError, Transaction, Vault, VaultError};
 
+use crate::cores::Cores;
 use crate::desk::Desk;
 use crate::error::AuthorityError;
 use crate::in_flight::InFlight;
@@ -29,6 +30,7 @@ pub struct Authority {
     pub(crate) plant: PlantCa,
     pub(crate) vault: Vault,
     pub(crate) in_flight: InFlight,
+    pub(crate) cores: Cores,
     pub(crate) opened_keys: OpenedKeys,
     pub(crate) actor: Actor,
 }
@@ -79,6 +81,7 @@ impl Authority {
             plant: PlantCa::open(plant.certificate.clone(), key(&vault, CaName::Plant, &plant)?)?,
             vault,
             in_flight: InFlight::default(),
+            cores: Cores::default(),
             opened_keys: OpenedKeys::default(),
             actor: Actor::member(&desk.member),
             desk,

@@ -6,9 +6,7 @@
 //! give the same packs. While one batch is being stored the next is prepared and signed.
 
 use std::collections::{HashMap, HashSet};
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use cert::Fingerprint;
 use identity::{
@@ -27,7 +25,6 @@ use store::authority::change::{ApplyError, Change};
 use store::authority::credential::{self, Intent};
 use store::authority::pack::{self, Pack};
 use store::authority::product::Product;
-use tokio::task::spawn_blocking;
 
 use crate::authority::{Authority, give_up};
 use crate::error::AuthorityError;
@@ -86,13 +83,14 @@ impl Authority {
             .collect::<Result<HashMap<ProductCode, _>, AuthorityError>>()?;
         let authority = Arc::clone(self);
         let profiles = Arc::new(profiles);
-        on_all_cores(order.new.clone(), move |number| {
-            let (profile, validity) =
-                profiles.get(number.product()).ok_or(StoreError::Corrupt { what: "product" })?;
-            let random = authority.desk.random.as_ref();
-            Ok(Prepared::Made(authority.issuing.prepare(profile, &number, *validity, random)?))
-        })
-        .await
+        self.cores
+            .share(order.new.clone(), move |number| {
+                let (profile, validity) =
+                    profiles.get(number.product()).ok_or(StoreError::Corrupt { what: "product" })?;
+                let random = authority.desk.random.as_ref();
+                Ok(Prepared::Made(authority.issuing.prepare(profile, &number, *validity, random)?))
+            })
+            .await
     }
 
     /// Makes the one certificate of an order for a key that its device has made, and lints it.
@@ -156,30 +154,32 @@ impl Authority {
         chip: Option<&HardwareUid>,
     ) -> Result<Vec<Signed>, AuthorityError> {
         let (authority, seals, hardware_uid) = (Arc::clone(self), Arc::new(seals), chip.cloned());
-        on_all_cores(prepared, move |prepared| {
-            let number = prepared.certificate().number().clone();
-            let (certificate, (stored_key, key)) = match prepared {
-                Prepared::Made(device) => {
-                    let DeviceCredential { certificate, secret_key, .. } = authority.issuing.issue(device)?;
-                    let seal = seals.get(number.product());
-                    (certificate, authority.wrap_key(seal, &number, &secret_key)?)
-                }
-                Prepared::Born(certificate) => {
-                    (authority.issuing.certify(certificate)?, (pack::Key::Own, PackKey::DeviceOwn))
-                }
-            };
-            let certificate_sha256 = Fingerprint::of(&certificate).to_string();
-            let pack = authority.pack(certificate, key);
-            let stored = Pack {
-                certificate: pack.client_certificate.0.clone(),
-                digest: digest(&number, &pack).to_vec(),
-                key: stored_key,
-                hardware_uid: hardware_uid.clone(),
-                number,
-            };
-            Ok(Signed { pack, certificate_sha256, stored })
-        })
-        .await
+        self.cores
+            .share(prepared, move |prepared| {
+                let number = prepared.certificate().number().clone();
+                let (certificate, (stored_key, key)) = match prepared {
+                    Prepared::Made(device) => {
+                        let DeviceCredential { certificate, secret_key, .. } =
+                            authority.issuing.issue(device)?;
+                        let seal = seals.get(number.product());
+                        (certificate, authority.wrap_key(seal, &number, &secret_key)?)
+                    }
+                    Prepared::Born(certificate) => {
+                        (authority.issuing.certify(certificate)?, (pack::Key::Own, PackKey::DeviceOwn))
+                    }
+                };
+                let certificate_sha256 = Fingerprint::of(&certificate).to_string();
+                let pack = authority.pack(certificate, key);
+                let stored = Pack {
+                    certificate: pack.client_certificate.0.clone(),
+                    digest: digest(&number, &pack).to_vec(),
+                    key: stored_key,
+                    hardware_uid: hardware_uid.clone(),
+                    number,
+                };
+                Ok(Signed { pack, certificate_sha256, stored })
+            })
+            .await
     }
 
     /// Stores and audits what was signed; the packs to answer. What is for one chip is handed out at once.
@@ -298,31 +298,4 @@ pub(crate) fn digest(number: &DeviceNumber, pack: &CertificatePack) -> [u8; 32] 
         certificate: Some(pack.on_the_line()),
         symmetric: None,
     })
-}
-
-/// Does the work for each item, shared out over all cores; the results in order.
-async fn on_all_cores<T, R>(
-    items: Vec<T>,
-    work: impl Fn(T) -> Result<R, AuthorityError> + Clone + Send + 'static,
-) -> Result<Vec<R>, AuthorityError>
-where
-    T: Send + 'static,
-    R: Send + 'static,
-{
-    let share = items.len().div_ceil(available_parallelism().map_or(1, NonZero::get)).max(1);
-    let mut results = Vec::with_capacity(items.len());
-    let mut items = items.into_iter();
-    let mut running = Vec::new();
-    loop {
-        let part: Vec<T> = items.by_ref().take(share).collect();
-        if part.is_empty() {
-            break;
-        }
-        let work = work.clone();
-        running.push(spawn_blocking(move || part.into_iter().map(work).collect::<Result<Vec<R>, _>>()));
-    }
-    for part in running {
-        results.extend(part.await??);
-    }
-    Ok(results)
 }

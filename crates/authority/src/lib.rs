@@ -32,6 +32,7 @@ mod apparatus_order;
 mod authority;
 mod books;
 mod collection;
+mod cores;
 mod desk;
 mod device_feed;
 mod error;

@@ -1,9 +1,12 @@
-//! Pre-write keys as source files, which a firmware build includes.
+//! Pre-write keys as source files, which a firmware build includes, and as JSON for emulated devices.
 
 use std::fmt::Write;
 
 use authority::ExportedKey;
+use message::bytes::SecretBytes;
 use zeroize::Zeroizing;
+
+use crate::pre_write_key_file::PreWriteKeyFile;
 
 /// More than any of these files has, so that the text never moves and leaves a copy behind.
 const TEXT_BYTES: usize = 2_048;
@@ -44,6 +47,18 @@ pub fn rust_source(key: &ExportedKey) -> Zeroizing<String> {
     write_bytes(&mut text, key.key.expose());
     text.push_str("];\n");
     text
+}
+
+/// The file that an emulated device takes in place of firmware.
+pub fn json_file(key: &ExportedKey) -> Zeroizing<String> {
+    let file = PreWriteKeyFile {
+        product: key.product.clone(),
+        key_identifier: key.identifier.clone(),
+        key: SecretBytes::new(key.key.expose().to_vec()),
+    };
+    let mut text = Zeroizing::new(Vec::with_capacity(TEXT_BYTES));
+    serde_json::to_writer_pretty(&mut *text, &file).expect("a key has a JSON form");
+    Zeroizing::new(String::from_utf8(std::mem::take(&mut text)).expect("JSON is text"))
 }
 
 fn write_bytes(text: &mut String, bytes: &[u8]) {

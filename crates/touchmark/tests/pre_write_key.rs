@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use touchmark::pre_write_key_file::PreWriteKeyFile;
 
 /// Prints the identifier and the key of the header.
 const C_PROGRAM: &str = r#"
@@ -97,11 +98,11 @@ impl Place {
 fn a_key_reaches_the_firmware_build_and_nothing_else() {
     let place = Place::new();
     let made = place.run("pre-write-key make A123");
-    let exported = place.run("pre-write-key export A123-1 --c key.h --rust key.rs");
+    let exported = place.run("pre-write-key export A123-1 --c key.h --rust key.rs --json-file key.json");
     for output in [&made, &exported] {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    for file in ["key.h", "key.rs"] {
+    for file in ["key.h", "key.rs", "key.json"] {
         assert_eq!(fs::metadata(place.path(file)).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
     }
     let in_c =
@@ -110,6 +111,9 @@ fn a_key_reaches_the_firmware_build_and_nothing_else() {
     assert_eq!(in_c, in_rust);
     let (identifier, key) = in_c.split_once(' ').unwrap();
     assert_eq!((identifier, key.len()), ("A123-1", 64));
+    let file = PreWriteKeyFile::read(&place.path("key.json")).unwrap();
+    assert_eq!((file.product.as_str(), file.key_identifier.as_str()), ("A123", "A123-1"));
+    assert_eq!(hex::encode(file.pre_write_key().unwrap().expose()), key);
 
     let log = place.audit_log();
     assert!(log.contains("pre-write-key.make") && log.contains("pre-write-key.export"), "{log}");

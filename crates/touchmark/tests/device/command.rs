@@ -6,10 +6,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+use identity::DeviceNumber;
+use identity::line::{Answer, Key, Refusal, Request};
+use seal::{Binding, ChipPublicKey, PreWriteKey, SEALED_OVERHEAD_MAX};
 use serde_json::Value;
 use tokio::net::TcpStream;
+use touchmark::surroundings::SystemRandom;
 
-use super::writer::{NUMBER, OpensslPack, Writer, openssl};
+use super::writer::{NUMBER, OpensslPack, Writer, openssl, openssl_bytes};
 
 fn touchmark(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_touchmark"));
@@ -107,11 +112,101 @@ async fn a_killed_device_comes_back_as_it_answered() {
     assert_ne!(identity.session, session);
 }
 
+/// A key file as `authority pre-write-key export --json-file` writes it, and the key in it.
+fn key_file(directory: &Path, name: &str, product: &str) -> PreWriteKey {
+    let key = [0x77; 32];
+    let file = serde_json::json!({
+        "product": product, "keyIdentifier": "3012-1", "key": BASE64_STANDARD.encode(key),
+    });
+    fs::write(directory.join(name), file.to_string()).unwrap();
+    PreWriteKey::new("3012-1".parse().unwrap(), &key)
+}
+
+fn sealed(secret: &[u8], seal: impl FnOnce(&Binding, &mut [u8]) -> usize) -> Vec<u8> {
+    let mut sealed = vec![0; secret.len() + SEALED_OVERHEAD_MAX];
+    let number: DeviceNumber = NUMBER.parse().unwrap();
+    let length =
+        seal(&Binding { product: number.product(), credential: &number.clone().into() }, &mut sealed);
+    sealed.truncate(length);
+    sealed
+}
+
+#[tokio::test]
+async fn a_device_opens_what_is_sealed_under_its_keys() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let pack = OpensslPack::make(directory);
+    let secret = &pack.secret_key;
+    let pre_write_key = key_file(directory, "key.json", "3012");
+    let for_chip = pre_write_key.for_chip(&"00112233".parse().unwrap());
+    openssl(
+        directory,
+        &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "chip.pem"],
+    );
+    let point = openssl_bytes(directory, &["pkey", "-in", "chip.pem", "-pubout", "-outform", "DER"]);
+    let chip_key = ChipPublicKey::new(&point[point.len() - ChipPublicKey::BYTES..]).unwrap();
+
+    let under =
+        |key: &PreWriteKey| sealed(secret, |to, out| key.seal(to, secret, &SystemRandom, out).unwrap().len());
+    let to_chip = sealed(secret, |to, out| chip_key.seal(to, secret, &SystemRandom, out).unwrap().len());
+    for (number, (keys, sealed)) in [
+        (&["--pre-write-key", "key.json"][..], under(&pre_write_key)),
+        (&["--pre-write-key", "key.json", "--derive-for-chip"], under(&for_chip)),
+        (&["--chip-key", "chip.pem"], to_chip),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let flash = format!("{number}.flash");
+        let blank = ["--flash", &flash, "--product", "3012", "--hardware-uid", "00112233"];
+        let without = Emulation::start(directory, &blank);
+        let mut writer = without.connect().await;
+        let session = writer.identify().await.unwrap().session;
+        let answer = writer.send(session, pack.pack_with(Key::Sealed(&sealed))).await.unwrap();
+        assert!(matches!(answer, Answer::Refused(Refusal::WrongKey | Refusal::NotOpened)), "{answer:?}");
+        drop(without);
+
+        let emulation = Emulation::start(directory, &[&blank[..2], keys].concat());
+        emulation.connect().await.make(pack.pack_with(Key::Sealed(&sealed))).await.unwrap();
+        drop(emulation);
+        json(directory, &["export", "--flash", &flash, "--out", "held"]);
+        let key = openssl_bytes(
+            directory,
+            &["pkcs8", "-in", "held/key.pem", "-topk8", "-nocrypt", "-outform", "DER"],
+        );
+        assert_eq!(key, *secret);
+    }
+}
+
+#[tokio::test]
+async fn openssl_verifies_the_request_for_a_key_that_a_device_makes() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    for (algorithm, curve) in [("p-256", "prime256v1"), ("p-384", "secp384r1")] {
+        let flash = format!("{algorithm}.flash");
+        let arguments = ["--flash", &flash, "--product", "3012", "--hardware-uid", "00112233"];
+        let emulation =
+            Emulation::start(directory, &[&arguments[..], &["--key-algorithm", algorithm]].concat());
+        let mut writer = emulation.connect().await;
+        let session = writer.identify().await.unwrap().session;
+        let request = Request::KeyRequest { session, device_number: NUMBER.parse().unwrap() };
+        let Answer::SigningRequest(request) = writer.ask(&request).await.unwrap() else {
+            panic!("no request")
+        };
+        fs::write(directory.join("request"), &request.0).unwrap();
+        let shown = ["req", "-inform", "DER", "-in", "request", "-noout", "-verify", "-subject", "-text"];
+        let shown = openssl(directory, &shown);
+        assert!(shown.contains(&format!("subject=serialNumber = {NUMBER}")), "{shown}");
+        assert!(shown.contains(&format!("ASN1 OID: {curve}")), "{shown}");
+    }
+}
+
 #[test]
 fn mistakes_are_named_and_change_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     fs::write(directory.join("letter.txt"), "Dear Sir or Madam").unwrap();
+    key_file(directory, "a123.json", "A123");
     drop(Emulation::start(directory, &BLANK));
     let before = fs::read(directory.join("a.flash")).unwrap();
     let another = ["emulate", "--flash", "a.flash", "--product", "A123", "--hardware-uid", "00112233"];
@@ -125,6 +220,11 @@ fn mistakes_are_named_and_change_nothing() {
             "cannot answer at serial:nowhere",
         ),
         (&["emulate", "--flash", "letter.txt"], 1, "not the flash file of an emulated device"),
+        (&["emulate", "--flash", "a.flash", "--pre-write-key", "letter.txt"], 2, "holds no pre-write key"),
+        (&["emulate", "--flash", "a.flash", "--pre-write-key", "a123.json"], 2, "is a key of A123"),
+        (&["emulate", "--flash", "a.flash", "--derive-for-chip"], 2, "--pre-write-key"),
+        (&["emulate", "--flash", "a.flash", "--chip-key", "letter.txt"], 2, "holds no P-256 key"),
+        (&["emulate", "--flash", "a.flash", "--key-algorithm", "rsa"], 2, "p-256 or p-384"),
         (&["export", "--flash", "a.flash", "--out", "held"], 1, "holds no pack"),
         (&["show", "--flash", "none.flash"], 1, "cannot open none.flash"),
     ] {

@@ -34,8 +34,8 @@ async fn a_device_remembers_what_it_answered() {
     assert_eq!(device.hardware_uid().to_string(), "00112233");
     let held = device.pack().unwrap().unwrap();
     assert_eq!(held.device_number, NUMBER.parse().unwrap());
-    assert_eq!(held.client_certificate, pack.pack().client_certificate);
-    assert_eq!(*held.secret_key, pack.pack().secret_key);
+    assert_eq!(held.client_certificate, pack.client);
+    assert_eq!(*held.secret_key, pack.secret_key);
     assert_eq!(device.confirmed_number().unwrap(), Some(held.device_number));
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "it holds a secret");
     assert!(!path.with_extension("flash.new").exists());

@@ -10,7 +10,7 @@ use message::device::{
     CertificateReceptionResponse, DeviceIdentification, DeviceIdentificationRequest, DeviceWriteResult,
     DeviceWriteResultResponse, PackTransmission,
 };
-use message::issue::CertificatePack;
+use message::pack::{CertificatePack, CredentialPack, PackKey};
 use message::soap::{self, AnswerError, DOCUMENT_BYTES_MAX, Envelope, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -49,18 +49,18 @@ impl OnHttp {
 
     async fn transmission(&self, pack: &OpensslPack, result_address: &str) -> PackTransmission {
         let identification: DeviceIdentification = self.ask(&DeviceIdentificationRequest).await.unwrap();
-        let parts = pack.pack();
+        let certificate = CertificatePack {
+            root_certificate: Bytes(pack.root.clone()),
+            issuing_certificate: Bytes(pack.issuing.clone()),
+            client_certificate: Bytes(pack.client.clone()),
+            key: PackKey::Plain(SecretBytes::new(pack.secret_key.clone())),
+        };
         PackTransmission {
             session: identification.session,
             challenge: Bytes(vec![7; 32]),
             result_address: result_address.to_owned(),
             device_number: NUMBER.parse().unwrap(),
-            pack: CertificatePack {
-                root_certificate: Bytes(parts.root_certificate.to_vec()),
-                issuing_certificate: Bytes(parts.issuing_certificate.to_vec()),
-                client_certificate: Bytes(parts.client_certificate.to_vec()),
-                secret_key: SecretBytes::new(parts.secret_key.to_vec()),
-            },
+            pack: CredentialPack { certificate: Some(certificate), apparatus: None },
         }
     }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use identity::line::{
-    self, ANSWER_FRAME_BYTES_MAX, Answer, FRAME_BYTES_MAX, FrameCollector, Identity, Pack, Request, Session,
-    Transmission, Version,
+    self, ANSWER_FRAME_BYTES_MAX, Answer, CertificatePart, FRAME_BYTES_MAX, FrameCollector, Identity, Key,
+    Pack, Request, Session, Transmission, Version,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use touchmark::emulator::EmulatedDevice;
@@ -60,10 +60,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
 
 /// A pack from a CA of openssl's.
 pub struct OpensslPack {
-    root: Vec<u8>,
-    issuing: Vec<u8>,
-    client: Vec<u8>,
-    secret_key: Vec<u8>,
+    pub root: Vec<u8>,
+    pub issuing: Vec<u8>,
+    pub client: Vec<u8>,
+    pub secret_key: Vec<u8>,
 }
 
 impl OpensslPack {
@@ -99,19 +99,25 @@ impl OpensslPack {
     }
 
     pub fn pack(&self) -> Pack<'_> {
-        Pack {
-            device_number: NUMBER.parse().unwrap(),
-            root_certificate: &self.root,
-            issuing_certificate: &self.issuing,
-            client_certificate: &self.client,
-            secret_key: &self.secret_key,
-        }
+        self.pack_with(Key::Plain(&self.secret_key))
+    }
+
+    /// The pack with its key in another form.
+    pub fn pack_with<'a>(&'a self, key: Key<'a>) -> Pack<'a> {
+        let (root, issuing, client) = (&self.root, &self.issuing, &self.client);
+        let certificate = Some(CertificatePart { root, issuing, client, key });
+        Pack { device_number: NUMBER.parse().unwrap(), certificate, symmetric: None }
     }
 }
 
 /// Runs openssl in `directory` and returns what it prints.
 pub fn openssl(directory: &Path, arguments: &[&str]) -> String {
+    String::from_utf8(openssl_bytes(directory, arguments)).unwrap()
+}
+
+/// As [`openssl`], where it prints DER.
+pub fn openssl_bytes(directory: &Path, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("openssl").args(arguments).current_dir(directory).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    output.stdout
 }

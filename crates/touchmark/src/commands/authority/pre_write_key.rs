@@ -57,11 +57,14 @@ pub struct ExportArguments {
     #[arg(value_name = "KEY IDENTIFIER")]
     identifier: KeyIdentifier,
     /// The C header to write
-    #[arg(long, value_name = "FILE", required_unless_present = "rust")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["rust", "json_file"])]
     c: Option<PathBuf>,
     /// The Rust source file to write
     #[arg(long, value_name = "FILE")]
     rust: Option<PathBuf>,
+    /// The JSON file to write, for emulated devices in place of a firmware build
+    #[arg(long, value_name = "FILE")]
+    json_file: Option<PathBuf>,
     #[command(flatten)]
     role: RoleArguments,
 }
@@ -128,14 +131,17 @@ struct Exported<'a> {
 /// The files are made before the key is asked for, because a key that was handed out and then could
 /// not be written would be spent.
 async fn export(arguments: &ExportArguments, edge: &Edge) -> anyhow::Result<()> {
-    let ExportArguments { identifier, c, rust, role } = arguments;
+    let ExportArguments { identifier, c, rust, json_file, role } = arguments;
     let config = role.authority()?;
     let (desk, passphrase) = (open_desk(&config, edge).await?, passphrase(&config.unlock_file)?);
-    let (header, source) = (c.as_deref().map(new_file), rust.as_deref().map(new_file));
-    let (header, source) = (header.transpose()?, source.transpose()?);
+    let made = |path: &Option<PathBuf>| path.as_deref().map(new_file).transpose();
+    let (header, source, json) = (made(c)?, made(rust)?, made(json_file)?);
     let key = desk.export_pre_write_key(identifier, passphrase, &person()).await?;
-    let renderings: [(_, fn(&authority::ExportedKey) -> _); 2] =
-        [(header, firmware_source::c_header), (source, firmware_source::rust_source)];
+    let renderings: [(_, fn(&authority::ExportedKey) -> _); 3] = [
+        (header, firmware_source::c_header),
+        (source, firmware_source::rust_source),
+        (json, firmware_source::json_file),
+    ];
     for (file, render) in renderings {
         let Some(file) = file else { continue };
         let path = file.path().to_owned();
@@ -145,7 +151,7 @@ async fn export(arguments: &ExportArguments, edge: &Edge) -> anyhow::Result<()> 
                 .advise(format!("the key counts as exported: rotate the key of {}", key.product))
         })?;
     }
-    let files: Vec<&Path> = [c, rust].into_iter().flatten().map(PathBuf::as_path).collect();
+    let files: Vec<&Path> = [c, rust, json_file].into_iter().flatten().map(PathBuf::as_path).collect();
     let text = format!(
         "{identifier} is in the file for the firmware build, and is never shown again; \
          keep the file out of version control, and erase it after the build"

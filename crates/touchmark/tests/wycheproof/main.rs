@@ -2,6 +2,9 @@
 //! the libraries as we call them: `aws-lc-rs` on hosts ([`hosts`]), RustCrypto on chips and for what
 //! host and chip must work out alike ([`chips`]).
 //!
+//! Left out are suites for ECDH with keys as public key info, which nothing of ours reads, and for
+//! ML-KEM from a seed, which the library has no way in for.
+//!
 //! A suite's result is written out as a [`Tally`], so that no vector drops out unseen: neither
 //! behind a condition in a test here, nor with another edition of the vectors. To add an algorithm,
 //! add a test that says how the library takes one vector, and let it tell you the tally.

@@ -78,6 +78,7 @@ pub struct Plant {
     pub link: Link,
     authority: Arc<Authority>,
     gateway: Arc<Gateway>,
+    as_gateway: Client,
     authority_store: Store,
     gateway_store: Store,
     authority_address: SocketAddr,
@@ -128,6 +129,7 @@ impl Plant {
             .await?;
         let joined = join(&token, Arc::clone(&clock)).await?;
         let upstream = client(&joined, &token.host, &url, &clock)?;
+        let as_gateway = client(&joined, &token.host, &url, &clock)?;
         let gateway_directory = blueprint.directory.join("gateway");
         let gateway_store = open_store(&gateway_directory, Schema::Gateway).await?;
         let gateway =
@@ -138,6 +140,7 @@ impl Plant {
             link,
             authority,
             gateway,
+            as_gateway,
             authority_store,
             gateway_store,
             authority_address,
@@ -195,6 +198,11 @@ impl Plant {
     /// The gateway.
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
+    }
+
+    /// A client by which whoever has the gateway's key reaches the authority past the gateway.
+    pub fn as_gateway(&self) -> &Client {
+        &self.as_gateway
     }
 
     /// The stores of authority and gateway.

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it is wrong")]
 
 mod calling;
+mod canary;
 mod killing;
 mod membership;
+mod relay;
+mod search;
 mod services;
 mod site;
 mod walkthrough;

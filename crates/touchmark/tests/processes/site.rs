@@ -149,10 +149,15 @@ impl Site {
     }
 
     pub fn device(&self, product: &str, hardware_uid: &str, listen: &str) -> Device {
+        self.device_with(product, hardware_uid, listen, &[])
+    }
+
+    /// A blank device that is built with keys, as options of `device emulate` say.
+    pub fn device_with(&self, product: &str, hardware_uid: &str, listen: &str, keys: &[&str]) -> Device {
         let flash = self.file(&format!("devices/{hardware_uid}.flash"));
         let emulate =
             ["--flash", &flash, "--product", product, "--hardware-uid", hardware_uid, "--listen", listen];
-        let (process, started) = self.start(&[&["device", "emulate"], &emulate[..]].concat());
+        let (process, started) = self.start(&[&["device", "emulate"], &emulate[..], keys].concat());
         Device { process, address: started["address"].as_str().unwrap().to_owned(), flash }
     }
 
@@ -293,7 +298,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn today() -> String {
+pub fn today() -> String {
     let now = jiff::Timestamp::from_second(SystemClock.epoch_seconds()).unwrap();
     now.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
 }

@@ -4,7 +4,8 @@ use message::problem::ProblemCode;
 use message::result::WriteOutcome;
 use store::testing::{TestDatabase, on_both};
 
-use crate::plant::{Factory, TestDevice, number, person, result, station_name};
+use crate::device::TestDevice;
+use crate::plant::{Factory, number, person, result, station_name};
 
 #[tokio::test]
 async fn production_goes_on_without_the_authority_and_nothing_is_lost() {
@@ -103,7 +104,7 @@ async fn a_refused_record_is_parked_and_shown_and_the_others_go_on() {
     on_both(async |database| {
         let factory = Factory::with_stock(database, 3).await;
         let bad = number("3012-123457");
-        factory.authority.refuse_records(&bad, Some(ProblemCode::IllegalState));
+        factory.authority.refuse_records(&bad.clone().into(), Some(ProblemCode::IllegalState));
         let drained = factory.gateway().drain().await.unwrap();
         assert_eq!((drained.taken, drained.parked), (5, 1));
         let status = factory.gateway().desk().status().await.unwrap();
@@ -111,7 +112,7 @@ async fn a_refused_record_is_parked_and_shown_and_the_others_go_on() {
         assert_eq!(status.parked[0].credential, bad.clone().into());
         assert!(status.parked[0].reason.contains("illegal-state"), "{}", status.parked[0].reason);
 
-        factory.authority.refuse_records(&bad, None);
+        factory.authority.refuse_records(&bad.clone().into(), None);
         assert_eq!(factory.gateway().desk().unpark(&person()).await.unwrap(), 1);
         assert_eq!(factory.gateway().drain().await.unwrap().taken, 1);
         assert!(factory.gateway().desk().status().await.unwrap().parked.is_empty());
@@ -123,7 +124,7 @@ async fn a_refused_record_is_parked_and_shown_and_the_others_go_on() {
 async fn a_record_that_keeps_failing_is_parked_in_the_end() {
     let factory = Factory::with_stock(TestDatabase::sqlite(), 1).await;
     let bad = number("3012-123456");
-    factory.authority.refuse_records(&bad, Some(ProblemCode::Internal));
+    factory.authority.refuse_records(&bad.clone().into(), Some(ProblemCode::Internal));
     let mut tries = 0;
     while factory.gateway().desk().status().await.unwrap().parked.is_empty() {
         factory.gateway().drain().await.unwrap();

@@ -2,10 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod authority;
+mod device;
 mod files;
 mod interleavings;
 mod link;
+mod lying;
+mod on_the_spot;
 mod plant;
 mod production;
 mod service;
+mod symmetric;
 mod upkeep;

@@ -1,20 +1,13 @@
 //! A day's work: stock, lease, result, and everything that must be refused.
 
-use gateway::GatewayError;
 use identity::CredentialState;
 use message::bytes::Bytes;
 use message::problem::ProblemCode;
 use message::result::WriteOutcome;
 use store::testing::on_both;
 
-use crate::plant::{Factory, TestDevice, number, person, result, station_name};
-
-fn code<T>(answer: Result<T, GatewayError>) -> ProblemCode {
-    match answer {
-        Ok(_) => panic!("this should have been refused"),
-        Err(error) => error.problem().code,
-    }
-}
+use crate::device::TestDevice;
+use crate::plant::{Factory, code, number, person, result, station_name};
 
 #[tokio::test]
 async fn the_first_planned_day_is_reserved_fetched_and_reported() {
@@ -71,7 +64,7 @@ async fn a_device_is_leased_its_pack_proves_it_and_the_key_is_forgotten() {
         assert_eq!(slot(&after, 1), [0; 64]);
 
         factory.gateway().drain().await.unwrap();
-        assert_eq!(factory.authority.events(&number), ["stocked", "verified"]);
+        assert_eq!(factory.authority.events(number.clone()), ["stocked", "verified"]);
     })
     .await;
 }
@@ -119,7 +112,7 @@ async fn a_device_may_be_tried_again_and_no_other_device_gets_its_pack() {
         let refused = gateway.lease(&station_name(1), &device.request(8, &second_plate)).await;
         assert_eq!(code(refused), ProblemCode::DeviceHoldsAnother);
         gateway.drain().await.unwrap();
-        assert_eq!(factory.authority.events(&number), ["stocked", "suspect", "verified"]);
+        assert_eq!(factory.authority.events(number.clone()), ["stocked", "suspect", "verified"]);
     })
     .await;
 }
@@ -218,7 +211,7 @@ async fn a_voided_credential_is_refused_everywhere_and_its_key_is_gone() {
         gateway.tick().await.unwrap();
         assert_eq!(std::fs::read(factory.key_ring()).unwrap()[..64], [0; 64]);
         gateway.drain().await.unwrap();
-        assert_eq!(factory.authority.events(&number), ["stocked", "voided"]);
+        assert_eq!(factory.authority.events(number.clone()), ["stocked", "voided"]);
         assert_eq!(factory.counts("3012").await, [1, 0, 0, 0, 1]);
     })
     .await;

@@ -12,7 +12,8 @@ use store::testing::TestDatabase;
 use tokio::net::TcpListener;
 use transport::{CallError, Client, HostTls, JoinError, Limits};
 
-use crate::plant::{CountingRandom, Factory, TestDevice, factory_name, number, person, result, station_name};
+use crate::device::TestDevice;
+use crate::plant::{CountingRandom, Factory, factory_name, number, person, result, station_name};
 
 struct Service {
     factory: Factory,

@@ -5,7 +5,8 @@ use identity::CredentialState;
 use message::result::WriteOutcome;
 use store::testing::{TestDatabase, on_both};
 
-use crate::plant::{Factory, TestDevice, number, person, result, station_name};
+use crate::device::TestDevice;
+use crate::plant::{Factory, number, person, result, station_name};
 
 const DAY: i64 = 86_400;
 
@@ -28,7 +29,7 @@ async fn a_lease_without_result_becomes_suspect_and_a_late_proof_settles_it() {
         let answer = gateway.result(&station_name(1), &told).await.unwrap();
         assert_eq!(answer.state, CredentialState::Verified);
         gateway.drain().await.unwrap();
-        assert_eq!(factory.authority.events(&number), ["stocked", "suspect", "verified"]);
+        assert_eq!(factory.authority.events(number.clone()), ["stocked", "suspect", "verified"]);
     })
     .await;
 }

@@ -102,7 +102,7 @@ fn number_and_root(
     let own = (!pack.root_certificate.is_empty()).then(|| Fingerprint::of(&pack.root_certificate));
     let root = arguments.root_sha256.or(own).ok_or_else(|| {
         Failure::usage(format!("{} holds no root certificate", pack.device_number))
-            .advise("say which root to trust with --root-sha256; `touchmark authority status` shows it")
+            .advise("say which root to trust with --root-sha256, as `touchmark authority init` printed it")
     })?;
     Ok((pack.device_number, root))
 }

@@ -1,6 +1,5 @@
 //! Symmetric credentials and the devices that they are bound to.
 
-use auth::{SymmetricCredential, authority_confirmation};
 use identity::CredentialState::{Stocked, Verified, Voided};
 use identity::profile::{CredentialProfile, Sealing, SymmetricForm};
 use identity::{ApparatusId, DeviceNumber};
@@ -14,7 +13,7 @@ use seal::PreWriteKey;
 use store::testing::{TestDatabase, on_both};
 
 use crate::plant::{
-    Plant, numbers, opened, outcomes, passphrase, person, proof_of, range, record, sealed_certificate,
+    Plant, bound, numbers, opened, outcomes, passphrase, person, proof_of, range, record, sealed_certificate,
     symmetric,
 };
 
@@ -51,31 +50,13 @@ impl Stock {
     /// The record of a device of this number and chip that was given this pack, and opened it.
     fn bound(&self, sequence: u64, pack: usize, number: &str, chip: &str) -> Record {
         let credential = opened(&self.packs[pack], "B500", &self.key);
-        record(sequence, &self.id(pack), word(&self.packs[pack], &credential, number, chip))
+        record(sequence, &self.id(pack), bound(&self.packs[pack], &credential, number, chip))
     }
 
     async fn events(&self) -> Vec<registration::Event> {
         let told = self.plant.authority.registrations(0).await.unwrap().records;
         assert!(told.iter().zip(1..).all(|(record, n)| record.sequence == n), "numbered without gaps");
         told.into_iter().map(|record| record.event).collect()
-    }
-}
-
-fn word(pack: &ApparatusPack, credential: &SymmetricCredential, number: &str, chip: &str) -> Event {
-    let (device_number, hardware_uid) = (number.parse().unwrap(), chip.parse().unwrap());
-    let challenge = pack.challenge.0.as_slice().try_into().unwrap();
-    let confirmation = authority_confirmation(
-        &credential.pass_phrase,
-        pack.apparatus_id,
-        &device_number,
-        &hardware_uid,
-        &challenge,
-    );
-    Event::Bound {
-        station: "line-1".parse().unwrap(),
-        device_number,
-        hardware_uid,
-        confirmation: Bytes(confirmation.as_bytes().to_vec()),
     }
 }
 
@@ -133,7 +114,7 @@ async fn a_word_that_does_not_hold_changes_nothing() {
             claim(&device_number, &hardware_uid.to_string(), station_value),
             claim(&device_number, CHIP, short),
             claim(&device_number, CHIP, Bytes(vec![0; 32])),
-            word(&stock.packs[0], &of_another, "B500-123456", CHIP),
+            bound(&stock.packs[0], &of_another, "B500-123456", CHIP),
         ];
         let claims: Vec<Record> =
             (3..).zip(claims).map(|(n, claim)| record(n, &stock.id(0), claim)).collect();

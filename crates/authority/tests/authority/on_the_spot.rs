@@ -1,6 +1,6 @@
 //! Packs for the one device that stands before a station.
 
-use auth::{SymmetricCredential, authority_confirmation};
+use auth::SymmetricCredential;
 use identity::CredentialState::{Leased, Suspect, Verified, Voided};
 use identity::profile::{
     CertificateProfile, CredentialProfile, KeyAlgorithm, KeyOrigin, Sealing, SymmetricForm,
@@ -16,7 +16,9 @@ use seal::{Binding, ChipKey, PreWriteKey, SECRET_BYTES_MAX};
 use store::testing::{TestDatabase, on_both};
 
 use crate::born::BornKey;
-use crate::plant::{Plant, code, numbers, osaka, outcomes, passphrase, person, proof_of, record, symmetric};
+use crate::plant::{
+    Plant, bound, code, numbers, opened, osaka, outcomes, passphrase, person, proof_of, record, symmetric,
+};
 
 const CHIP: &str = "0011223344556677";
 const OTHER_CHIP: &str = "8899aabbccddeeff";
@@ -50,23 +52,12 @@ impl Plant {
 
 /// What the device of this chip, whose pre-write key this is, finds in its pack and answers.
 fn events(pack: &CredentialPack, number: &str, chip: &str, key: &PreWriteKey) -> [Event; 2] {
-    let (device_number, hardware_uid) = (number.parse().unwrap(), chip.parse().unwrap());
-    let own = key.for_chip(&hardware_uid);
+    let own = key.for_chip(&chip.parse().unwrap());
     let apparatus = pack.apparatus.as_ref().unwrap();
-    let credential = crate::plant::opened(apparatus, "B600", &own);
-    let challenge = apparatus.challenge.0.as_slice().try_into().unwrap();
-    let (pass_phrase, id) = (&credential.pass_phrase, apparatus.apparatus_id);
-    let confirmation = authority_confirmation(pass_phrase, id, &device_number, &hardware_uid, &challenge);
-    let station: identity::MemberName = "line-1".parse().unwrap();
-    let proof = proof_of(&device_number, pack, &own, chip);
+    let proof = proof_of(&number.parse().unwrap(), pack, &own, chip);
     [
-        Event::Verified { station: station.clone(), proof },
-        Event::Bound {
-            station,
-            device_number,
-            hardware_uid,
-            confirmation: Bytes(confirmation.as_bytes().to_vec()),
-        },
+        Event::Verified { station: "line-1".parse().unwrap(), proof },
+        bound(apparatus, &opened(apparatus, "B600", &own), number, chip),
     ]
 }
 
@@ -162,23 +153,9 @@ async fn the_second_form_under_a_chips_key_is_told_with_the_chip() {
     let pack = plant.made(&request("B600-123456", CHIP)).await.ok().unwrap();
     assert!(pack.certificate.is_none());
     let apparatus = pack.apparatus.as_ref().unwrap();
-    let credential = crate::plant::opened(apparatus, "B600", &key.for_chip(&CHIP.parse().unwrap()));
-    let (device_number, hardware_uid) = ("B600-123456".parse().unwrap(), CHIP.parse().unwrap());
-    let challenge = apparatus.challenge.0.as_slice().try_into().unwrap();
-    let word = authority_confirmation(
-        &credential.pass_phrase,
-        apparatus.apparatus_id,
-        &device_number,
-        &hardware_uid,
-        &challenge,
-    );
-    let bound = Event::Bound {
-        station: "line-1".parse().unwrap(),
-        device_number,
-        hardware_uid,
-        confirmation: Bytes(word.as_bytes().to_vec()),
-    };
-    let answers = plant.report(vec![record(1, &apparatus.apparatus_id, bound)]).await;
+    let credential = opened(apparatus, "B600", &key.for_chip(&CHIP.parse().unwrap()));
+    let word = bound(apparatus, &credential, "B600-123456", CHIP);
+    let answers = plant.report(vec![record(1, &apparatus.apparatus_id, word)]).await;
     assert_eq!(outcomes(&answers), [Ok(Verified)]);
     let told = plant.authority.registrations(0).await.unwrap().records;
     assert!(matches!(&told[0].event, registration::Event::PreWriteKey { .. }));

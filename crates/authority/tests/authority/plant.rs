@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use auth::SymmetricCredential;
+use auth::{SymmetricCredential, authority_confirmation};
 use authority::{Authority, AuthorityError, Ceremony, Desk, Names, NewRange};
 use aws_lc_rs::rand::SystemRandom as Generator;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -286,6 +286,25 @@ pub fn opened(pack: &ApparatusPack, product: &str, key: &PreWriteKey) -> Symmetr
     let binding = Binding { product: &product, credential: &pack.apparatus_id.into() };
     let opened = key.open(&binding, &pack.sealed.ciphertext.0, &mut out).unwrap();
     SymmetricCredential::from_bytes(&opened).unwrap()
+}
+
+/// What a device of this number and chip says that was given this pack, and found this credential in it.
+pub fn bound(pack: &ApparatusPack, credential: &SymmetricCredential, number: &str, chip: &str) -> Event {
+    let (device_number, hardware_uid) = (number.parse().unwrap(), chip.parse().unwrap());
+    let challenge = pack.challenge.0.as_slice().try_into().unwrap();
+    let confirmation = authority_confirmation(
+        &credential.pass_phrase,
+        pack.apparatus_id,
+        &device_number,
+        &hardware_uid,
+        &challenge,
+    );
+    Event::Bound {
+        station: "line-1".parse().unwrap(),
+        device_number,
+        hardware_uid,
+        confirmation: Bytes(confirmation.as_bytes().to_vec()),
+    }
 }
 
 /// The key of a plain pack.

@@ -12,9 +12,9 @@ use authority::{Authority, Ceremony, Desk, Names, NewRange};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
-use identity::profile::CredentialProfile;
+use identity::profile::{CredentialProfile, Sealing};
 use identity::scan::CheckDigit;
-use identity::{DeviceNumber, Member, MemberName, Serial};
+use identity::{DeviceNumber, Member, MemberName, ProductCode, Serial};
 use message::issue::{CertificateTransmissionRequest, DEVICE_NUMBERS_MAX};
 use store::audit::Actor;
 use store::authority::product::Product;
@@ -34,12 +34,18 @@ pub struct Arguments {
     /// An empty store to measure on: sqlite:PATH or postgres://...; without it a SQLite file that is deleted
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Measure sealed packs as well; their limit is what plain ones reach in the same run
+    #[arg(long)]
+    sealed: bool,
 }
 
 /// Orders at a time, as of several gateways: while some are being stored, others are prepared and signed.
 const ORDERS_AT_A_TIME: usize = 8;
 const UNIT: &str = "packs/s";
-const PRODUCT: &str = "3012";
+const PLAIN: &str = "3012";
+const SEALED: &str = "A123";
+/// How many packs of one kind are issued before it is the other's turn.
+const TURN: usize = 2 * ORDERS_AT_A_TIME * DEVICE_NUMBERS_MAX;
 const FACTORY: &str = "bench";
 
 /// Measures.
@@ -49,17 +55,43 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<Vec<Figur
         return Err(Failure::usage("there is nothing to measure").advise("give --n 1 or more").into());
     }
     let place = Place::make(arguments.store.as_deref(), edge)?;
-    let authority = authority(n, &place, edge).await?;
-    let numbers: Vec<DeviceNumber> = (0..n as u64).map(number).collect::<anyhow::Result<_>>()?;
+    let authority = authority(arguments, &place, edge).await?;
+    let plain = numbers(PLAIN, n)?;
+    if arguments.sealed {
+        return sealed_and_plain(&authority, &plain, &numbers(SEALED, n)?, &place.store, edge).await;
+    }
     // Machines slow down and speed up while they are measured, so the limit is taken on both sides.
     let before = cryptography_limit(n)?;
-    let value = rate(&authority, &numbers, edge).await?;
+    let value = n as f64 / seconds(&authority, &plain, edge).await?;
     let limit = (before + cryptography_limit(n)?) / 2.0;
     Ok(vec![Figure::new("issue", UNIT, value, limit, n, place.store)])
 }
 
-/// How many packs a second come of orders as large as they may be.
-async fn rate(authority: &Arc<Authority>, numbers: &[DeviceNumber], edge: &Edge) -> anyhow::Result<f64> {
+/// Both kinds in turns, for the same reason, and beside the limit of the plain ones.
+async fn sealed_and_plain(
+    authority: &Arc<Authority>,
+    plain: &[DeviceNumber],
+    sealed: &[DeviceNumber],
+    store: &str,
+    edge: &Edge,
+) -> anyhow::Result<Vec<Figure>> {
+    let n = plain.len();
+    let before = cryptography_limit(n)?;
+    let (mut plain_seconds, mut sealed_seconds) = (0.0, 0.0);
+    for (plain, sealed) in plain.chunks(TURN).zip(sealed.chunks(TURN)) {
+        plain_seconds += seconds(authority, plain, edge).await?;
+        sealed_seconds += seconds(authority, sealed, edge).await?;
+    }
+    let limit = (before + cryptography_limit(n)?) / 2.0;
+    let (plain, sealed) = (n as f64 / plain_seconds, n as f64 / sealed_seconds);
+    Ok(vec![
+        Figure::new("issue", UNIT, plain, limit, n, store),
+        Figure::new("issue-sealed", UNIT, sealed, plain, n, store),
+    ])
+}
+
+/// How long orders as large as they may be take, in all.
+async fn seconds(authority: &Arc<Authority>, numbers: &[DeviceNumber], edge: &Edge) -> anyhow::Result<f64> {
     let mut progress = edge.output.progress("issued", numbers.len() as u64);
     let mut orders = numbers.chunks(DEVICE_NUMBERS_MAX);
     let mut running = JoinSet::new();
@@ -75,7 +107,7 @@ async fn rate(authority: &Arc<Authority>, numbers: &[DeviceNumber], edge: &Edge)
         let Some(issued) = running.join_next().await else { break };
         progress.advance(issued??.packs.len() as u64);
     }
-    Ok(numbers.len() as f64 / started.elapsed().as_secs_f64())
+    Ok(started.elapsed().as_secs_f64())
 }
 
 /// What all cores together do of the cryptography of a pack.
@@ -113,7 +145,7 @@ fn one_pack() -> Result<(), aws_lc_rs::error::Unspecified> {
 const TO_BE_SIGNED_BYTES: usize = 420;
 
 /// A new authority that may issue as many packs as are measured.
-async fn authority(n: usize, place: &Place, edge: &Edge) -> anyhow::Result<Arc<Authority>> {
+async fn authority(arguments: &Arguments, place: &Place, edge: &Edge) -> anyhow::Result<Arc<Authority>> {
     let (clock, random) = (Arc::clone(&edge.clock), Arc::clone(&edge.random));
     let store = Store::open(&place.url, Schema::Authority).await?;
     let passphrase = Secret::new(filled::<32>(&*random).to_vec());
@@ -121,25 +153,36 @@ async fn authority(n: usize, place: &Place, edge: &Edge) -> anyhow::Result<Arc<A
     let names = Names { authority: name.clone(), organization: None };
     let ceremony = Ceremony::prepare(&names, &*clock, &*random)?;
     ceremony.store(&store, passphrase.clone(), &actor).await.context("the store is not empty")?;
-    let authority =
-        Authority::open(Desk::new(store, Member::authority(name), clock, random), passphrase).await?;
-    let product = Product {
-        code: PRODUCT.parse()?,
-        profile: CredentialProfile::PLAIN_CERTIFICATE,
-        organization: Some("touchmark bench".to_owned()),
-        validity_days: None,
-        check_digit: CheckDigit::None,
-    };
-    let (code, factory) = (product.code.clone(), FACTORY.parse()?);
-    let desk = authority.desk();
-    desk.set_product(product, &actor).await?;
+    let desk = Desk::new(store, Member::authority(name), clock, random);
+    let authority = Authority::open(desk.clone(), passphrase.clone()).await?;
+    let factory = FACTORY.parse()?;
     desk.add_factory(&factory, &actor).await?;
-    let serials = NewRange { first: number(0)?.serial(), last: number(n as u64)?.serial() };
-    desk.allot(&factory, &code, Some(n as u64), Some(serials), &actor).await?;
+    let plain = CredentialProfile::PLAIN_CERTIFICATE;
+    let sealed = CredentialProfile::new(plain.certificate(), None, Sealing::PreWriteKey)?;
+    let (n, last) = (arguments.n as u64, serial(arguments.n)?);
+    for (code, profile) in [(PLAIN, plain), (SEALED, sealed)] {
+        let product = Product {
+            code: code.parse()?,
+            profile,
+            organization: Some("touchmark bench".to_owned()),
+            validity_days: None,
+            check_digit: CheckDigit::None,
+        };
+        let code = product.code.clone();
+        desk.set_product(product, &actor).await?;
+        desk.allot(&factory, &code, Some(n), Some(NewRange { first: serial(0)?, last }), &actor).await?;
+    }
+    if arguments.sealed {
+        desk.make_pre_write_key(&SEALED.parse()?, passphrase, &actor).await?;
+    }
     Ok(authority)
 }
 
-fn number(serial: u64) -> anyhow::Result<DeviceNumber> {
-    let serial = Serial::new(serial, 9).context("too many packs to number them")?;
-    Ok(DeviceNumber::new(PRODUCT.parse()?, serial))
+fn numbers(product: &str, n: usize) -> anyhow::Result<Vec<DeviceNumber>> {
+    let product: ProductCode = product.parse()?;
+    (0..n).map(|value| Ok(DeviceNumber::new(product.clone(), serial(value)?))).collect()
+}
+
+fn serial(value: usize) -> anyhow::Result<Serial> {
+    Serial::new(value as u64, 9).context("too many packs to number them")
 }

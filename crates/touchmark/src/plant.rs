@@ -118,7 +118,8 @@ impl Plant {
             set_up_authority(blueprint, &authority_store, &clock, &random, &actor).await?;
         let trust = authority.trust().clone();
         let tls = HostTls::new(trust.clone(), &credential, Arc::clone(&clock))?;
-        let authority_address = services.serve(tls, Arc::clone(&authority).router(), Limits::default()).await?;
+        let authority_address =
+            services.serve(tls, Arc::clone(&authority).router(), Limits::default()).await?;
         let link = Link::start(authority_address).await?;
 
         let root = trust.root_fingerprint();

@@ -130,6 +130,102 @@ fn what_may_be_made_is_set_and_shown() {
 }
 
 #[test]
+fn a_product_says_what_its_devices_take_and_how_it_travels() {
+    let place = Place::new();
+    place.done(INIT);
+    let usual = place.done("product set 3012");
+    assert_eq!((&usual["keyAlgorithm"], &usual["sealing"]), (&"p-256".into(), &"plain".into()));
+    let both = place.done("product set A123 --certificate --symmetric opened --key-algorithm p-384");
+    assert_eq!((&both["symmetric"], &both["sealing"]), (&"opened".into(), &"pre-write-key".into()));
+    assert_eq!(both["keyIdentifier"], Value::Null);
+    let hint = String::from_utf8(place.run("product set A123 --symmetric opened").stderr).unwrap();
+    assert!(hint.contains("touchmark authority pre-write-key make A123"), "{hint}");
+    place.done("pre-write-key make A123");
+    let sealed = place.done("product set A123 --symmetric sealed --sealing device-key");
+    assert_eq!((&sealed["takesCertificate"], &sealed["keyIdentifier"]), (&false.into(), &"A123-1".into()));
+    let born = place.done("product set A124 --key-origin device");
+    assert_eq!((&born["takesCertificate"], &born["keyOrigin"]), (&true.into(), &"device".into()));
+    for wrong in [
+        "product set A125 --symmetric opened --sealing plain",
+        "product set A125 --symmetric sealed --sealing chip-key",
+        "product set A125 --key-origin device --sealing device-key",
+        "product set A125 --credential none --certificate",
+        "product set A125 --symmetric folded",
+        "product set A125 --key-algorithm rsa",
+    ] {
+        let output = place.run(wrong);
+        assert_eq!(output.status.code(), Some(2), "{wrong}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let listed = String::from_utf8(place.run("product list").stdout).unwrap();
+    assert!(!listed.contains("A125"), "{listed}");
+}
+
+#[test]
+fn keys_of_chips_are_derived_into_a_file_of_the_owner_and_told_to_the_log_by_a_hash() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    place.done(INIT);
+    place.done("product set A123 --symmetric opened --sealing device-key");
+    place.done("pre-write-key make A123");
+    place.write("uids", "0011223344556677\n\n8899AABBCCDDEEFF\n");
+    let done = place.done("pre-write-key device-keys A123-1 --uids uids --out keys.csv");
+    assert_eq!(done["chips"], 2);
+    let path = place.0.path().join("keys.csv");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let keys = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = keys.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (3, "hardware_uid,key"));
+    assert!(lines[1].starts_with("0011223344556677,") && lines[2].starts_with("8899aabbccddeeff,"));
+    assert_ne!(lines[1].rsplit(',').next(), lines[2].rsplit(',').next());
+    place.done("pre-write-key device-keys A123-1 --uids uids --out again.csv");
+    assert_eq!(fs::read_to_string(place.0.path().join("again.csv")).unwrap(), keys, "the same again");
+    for file in ["data/store.sqlite", "data/store.sqlite-wal"] {
+        let stored = fs::read(place.0.path().join(file)).unwrap_or_default();
+        for line in &lines[1..] {
+            let text = line.rsplit(',').next().unwrap();
+            let pair = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+            let key: Vec<u8> = (0..text.len()).step_by(2).map(pair).collect();
+            assert!(!stored.windows(key.len()).any(|window| window == key), "{file}");
+        }
+    }
+
+    place.refused(
+        "pre-write-key device-keys A123-1 --uids uids --out keys.csv",
+        "cannot make keys.csv",
+        false,
+    );
+    place.refused(
+        "pre-write-key device-keys A123-9 --uids uids --out k.csv",
+        "no pre-write key A123-9",
+        false,
+    );
+    for (text, said) in [
+        ("", "lists no chip"),
+        ("0011223344556677\n0011223344556677\n", "line 2 of uids names a chip again"),
+        ("0011\n", "line 1 of uids is no hardware UID"),
+    ] {
+        place.write("uids", text);
+        let command = "pre-write-key device-keys A123-1 --uids uids --out k.csv";
+        let output = place.run(command);
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && words.contains(said), "{words}");
+        assert!(!place.0.path().join("k.csv").exists());
+    }
+}
+
+#[test]
+fn what_was_never_issued_is_not_withdrawn() {
+    let place = Place::new();
+    place.done(INIT);
+    for credential in ["3012-123456", "4TP9X2QZ7V0C3M8RHJ6KDWBN1E"] {
+        let command = format!("void {credential} --reason stolen");
+        place.refused(&command, &format!("{credential} was never issued"), false);
+    }
+    assert_eq!(place.run("void 3012 --reason stolen").status.code(), Some(2));
+    assert_eq!(place.run("void 3012-123456").status.code(), Some(2));
+}
+
+#[test]
 fn an_authority_does_not_serve_with_the_wrong_passphrase() {
     let place = Place::new();
     place.done(INIT);

@@ -45,7 +45,7 @@ const UNIT: &str = "packs/s";
 const PLAIN: &str = "3012";
 const SEALED: &str = "A123";
 /// How many packs of one kind are issued before it is the other's turn.
-const TURN: usize = 2 * ORDERS_AT_A_TIME * DEVICE_NUMBERS_MAX;
+const TURN: usize = ORDERS_AT_A_TIME * DEVICE_NUMBERS_MAX;
 const FACTORY: &str = "bench";
 
 /// Measures.
@@ -56,10 +56,11 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<Vec<Figur
     }
     let place = Place::make(arguments.store.as_deref(), edge)?;
     let authority = authority(arguments, &place, edge).await?;
-    let plain = numbers(PLAIN, n)?;
     if arguments.sealed {
-        return sealed_and_plain(&authority, &plain, &numbers(SEALED, n)?, &place.store, edge).await;
+        let (plain, sealed) = (numbers(PLAIN, n + DEVICE_NUMBERS_MAX)?, numbers(SEALED, n + DEVICE_NUMBERS_MAX)?);
+        return sealed_and_plain(&authority, &plain, &sealed, place.store, edge).await;
     }
+    let plain = numbers(PLAIN, n)?;
     // Machines slow down and speed up while they are measured, so the limit is taken on both sides.
     let before = cryptography_limit(n)?;
     let value = n as f64 / seconds(&authority, &plain, edge).await?;
@@ -67,15 +68,19 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<Vec<Figur
     Ok(vec![Figure::new("issue", UNIT, value, limit, n, place.store)])
 }
 
-/// Both kinds in turns, for the same reason, and beside the limit of the plain ones.
+/// Both kinds in turns, for the same reason, after an order of each that is not counted.
 async fn sealed_and_plain(
     authority: &Arc<Authority>,
     plain: &[DeviceNumber],
     sealed: &[DeviceNumber],
-    store: &str,
+    store: &'static str,
     edge: &Edge,
 ) -> anyhow::Result<Vec<Figure>> {
+    let ((warm_plain, plain), (warm_sealed, sealed)) =
+        (plain.split_at(DEVICE_NUMBERS_MAX), sealed.split_at(DEVICE_NUMBERS_MAX));
     let n = plain.len();
+    seconds(authority, warm_plain, edge).await?;
+    seconds(authority, warm_sealed, edge).await?;
     let before = cryptography_limit(n)?;
     let (mut plain_seconds, mut sealed_seconds) = (0.0, 0.0);
     for (plain, sealed) in plain.chunks(TURN).zip(sealed.chunks(TURN)) {
@@ -159,7 +164,8 @@ async fn authority(arguments: &Arguments, place: &Place, edge: &Edge) -> anyhow:
     desk.add_factory(&factory, &actor).await?;
     let plain = CredentialProfile::PLAIN_CERTIFICATE;
     let sealed = CredentialProfile::new(plain.certificate(), None, Sealing::PreWriteKey)?;
-    let (n, last) = (arguments.n as u64, serial(arguments.n)?);
+    let n = arguments.n + DEVICE_NUMBERS_MAX;
+    let (quota, last) = (n as u64, serial(n)?);
     for (code, profile) in [(PLAIN, plain), (SEALED, sealed)] {
         let product = Product {
             code: code.parse()?,
@@ -170,7 +176,7 @@ async fn authority(arguments: &Arguments, place: &Place, edge: &Edge) -> anyhow:
         };
         let code = product.code.clone();
         desk.set_product(product, &actor).await?;
-        desk.allot(&factory, &code, Some(n), Some(NewRange { first: serial(0)?, last }), &actor).await?;
+        desk.allot(&factory, &code, Some(quota), Some(NewRange { first: serial(0)?, last }), &actor).await?;
     }
     if arguments.sealed {
         desk.make_pre_write_key(&SEALED.parse()?, passphrase, &actor).await?;

@@ -57,7 +57,8 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<Vec<Figur
     let place = Place::make(arguments.store.as_deref(), edge)?;
     let authority = authority(arguments, &place, edge).await?;
     if arguments.sealed {
-        let (plain, sealed) = (numbers(PLAIN, n + DEVICE_NUMBERS_MAX)?, numbers(SEALED, n + DEVICE_NUMBERS_MAX)?);
+        let (plain, sealed) =
+            (numbers(PLAIN, n + DEVICE_NUMBERS_MAX)?, numbers(SEALED, n + DEVICE_NUMBERS_MAX)?);
         return sealed_and_plain(&authority, &plain, &sealed, place.store, edge).await;
     }
     let plain = numbers(PLAIN, n)?;

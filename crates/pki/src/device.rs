@@ -1,7 +1,6 @@
 //! The CA of devices, in bulk (IEEE 802.1AR).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -35,8 +34,6 @@ pub struct DeviceProfile {
 pub struct IssuingCa {
     signer: Signer,
     templates: RwLock<HashMap<TemplateKey, Arc<Template>>>,
-    /// How many certificates were prepared; it orders the serials of one second.
-    prepared: AtomicU32,
 }
 
 /// Whatever changes the length or the constant part of a device certificate.
@@ -112,7 +109,7 @@ impl IssuingCa {
     /// Where they do not belong together.
     pub fn open(certificate: Vec<u8>, key: SigningKey) -> Result<Self, IssueError> {
         let signer = Signer::open(certificate, key)?;
-        Ok(Self { signer, templates: RwLock::default(), prepared: AtomicU32::new(0) })
+        Ok(Self { signer, templates: RwLock::default() })
     }
 
     /// The CA's certificate, DER.
@@ -181,9 +178,7 @@ impl IssuingCa {
         point: &[u8],
         random: &dyn Random,
     ) -> Result<PreparedCertificate, IssueError> {
-        let not_before = validity.not_before().to_unix_duration().as_secs();
-        let serial =
-            CertificateSerial::in_order(not_before, self.prepared.fetch_add(1, Ordering::Relaxed), random);
+        let serial = CertificateSerial::random(random);
         let template = self.template(profile, number, serial, point, validity)?;
         let to_be_signed = template.fill(&Fields {
             serial: serial.as_bytes(),

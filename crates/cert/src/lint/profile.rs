@@ -20,13 +20,13 @@ use super::{ALL, CAS, END_ENTITIES, Kind, Rule};
 /// The longest that a member's certificate is valid.
 const MEMBER_VALIDITY_MAX: Duration = Duration::from_secs(398 * 86_400);
 
-/// A serial of 159 random bits is shorter than this once in four thousand million.
+/// A random serial of 159 bits is shorter than this once in four thousand million.
 const SERIAL_OCTETS_MIN: usize = 16;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
         clause: "touchmark profile, serial number",
-        sentence: "a serial number holds at least 96 random bits and is at least 16 octets long",
+        sentence: "a serial number is drawn from 159 random bits, so it is at least 16 octets long",
         kinds: ALL,
         holds: |case| case.fields.serial.len() >= SERIAL_OCTETS_MIN,
     },

@@ -217,7 +217,7 @@ const CORPUS: &[Broken] = &[
     (Kind::Device, "IEEE 802.1AR clause 8.10.3", "digitalSignature", |fields| {
         fields.remove(ID_CE_KEY_USAGE);
     }),
-    (Kind::Device, "touchmark profile, serial number", "96 random bits", |fields| {
+    (Kind::Device, "touchmark profile, serial number", "159 random bits", |fields| {
         fields.set_serial(&[0x11; 8]);
     }),
     (Kind::Root, "touchmark profile, public key", "P-384", |fields| {

@@ -43,7 +43,7 @@ CREATE TABLE serial_range (
 
 -- The issue log: every certificate that was ever meant to be signed.
 CREATE TABLE credential (
-    certificate_serial bytea NOT NULL PRIMARY KEY,
+    certificate_serial bytea NOT NULL,
     -- None once its intent was abandoned: a number may then be tried again, and never otherwise.
     number text UNIQUE,
     product text NOT NULL,
@@ -53,8 +53,9 @@ CREATE TABLE credential (
     intended bigint NOT NULL
 );
 
--- No key twice. Every new key lands on another page of this index, so it holds no more of each than tells
--- any two apart.
+-- No serial and no key twice. Each is random and lands on another page of its index, so these hold no more
+-- of it than tells any two apart.
+CREATE UNIQUE INDEX credential_certificate_serial ON credential (substr(certificate_serial, 1, 12));
 CREATE UNIQUE INDEX credential_public_key ON credential (substr(public_key_sha256, 1, 12));
 CREATE INDEX credential_intended ON credential (number) WHERE state = 'intended';
 

@@ -69,8 +69,10 @@ impl Authority {
 #[derive(OpenApi)]
 #[openapi(info(
     title = "touchmark authority",
-    description = "Issues credentials and records what became of each. Every request but joining \
-                   needs a gateway's certificate; identity needs a device's."
+    description = "Issues credentials and records what became of each. Gateways order, report and hear \
+                   what they may make; authenticators and centers follow what became of devices; a \
+                   device asks whom it is taken for. Each shows its certificate; only joining, and \
+                   collecting a certificate that is owed, need none."
 ))]
 struct Description;
 

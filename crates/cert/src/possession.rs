@@ -64,17 +64,11 @@ pub fn verify(client_certificate: &[u8], proof: Proof<'_>) -> Result<(), Possess
 
 /// Verifies that the key of a certificate (DER) signed this message by ECDSA, `r` and `s`. Whether the
 /// certificate is to be trusted, and what the message says, are other questions.
-pub fn verify_message(
-    certificate: &[u8],
-    message: &[u8],
-    signature: &[u8],
-) -> Result<(), PossessionError> {
+pub fn verify_message(certificate: &[u8], message: &[u8], signature: &[u8]) -> Result<(), PossessionError> {
     let certificate = Certificate::parse(certificate).map_err(|_| PossessionError::Certificate)?;
     let (algorithm, key) =
         ecdsa(certificate.tbs().subject_public_key_info()).ok_or(PossessionError::Certificate)?;
-    UnparsedPublicKey::new(algorithm, key)
-        .verify(message, signature)
-        .map_err(|_| PossessionError::Signature)
+    UnparsedPublicKey::new(algorithm, key).verify(message, signature).map_err(|_| PossessionError::Signature)
 }
 
 /// Verifies that the key of a signing request (RFC 2986 DER) signed this device's proof: the device made
@@ -85,15 +79,25 @@ pub fn verify_requested(signing_request: &[u8], proof: Proof<'_>) -> Result<(), 
     verify_signature(algorithm, key, proof)
 }
 
-/// SHA-256 of the public key info in a signing request (RFC 2986 DER).
+/// The key that a signing request is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RequestedKey {
+    /// Which kind of key it is.
+    pub algorithm: KeyAlgorithm,
+    /// SHA-256 of its public key info.
+    pub sha256: Fingerprint,
+}
+
+/// The key that a signing request (RFC 2986 DER) is for.
 ///
 /// # Errors
 /// It cannot be read, or no proof could be verified by its key.
-pub fn requested_key(signing_request: &[u8]) -> Result<Fingerprint, PossessionError> {
+pub fn requested_key(signing_request: &[u8]) -> Result<RequestedKey, PossessionError> {
     let request = CertReq::from_der(signing_request).map_err(|_| PossessionError::SigningRequest)?;
     let public_key = request.info.public_key;
-    ecdsa(&public_key).ok_or(PossessionError::SigningRequest)?;
-    public_key.to_der().map(|der| Fingerprint::of(&der)).map_err(|_| PossessionError::SigningRequest)
+    let algorithm = key::algorithm(&public_key.owned_to_ref()).ok_or(PossessionError::SigningRequest)?;
+    let der = public_key.to_der().map_err(|_| PossessionError::SigningRequest)?;
+    Ok(RequestedKey { algorithm, sha256: Fingerprint::of(&der) })
 }
 
 /// How signatures by this key are verified, and its point; nothing for a key of another kind.

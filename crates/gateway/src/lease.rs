@@ -234,18 +234,25 @@ impl Wanted {
             held.certificate = credential::find(transaction, &number.clone().into()).await?;
         }
         if profile.symmetric().is_some() && held.symmetric.is_none() {
-            let drawn = self.draw(transaction).await?;
+            let beside =
+                held.certificate.as_ref().and_then(|certificate| certificate.key_identifier.as_ref());
+            let drawn = self.draw(transaction, beside).await?;
             held.symmetric = credential::find(transaction, &drawn.into()).await?;
         }
         Ok(held)
     }
 
     /// A symmetric credential from stock: of the key that the device's firmware has, or, where it does not
-    /// say, preferably of the product's current one.
-    async fn draw(&self, transaction: &mut Transaction) -> Result<ApparatusId, GatewayError> {
+    /// say, preferably of the one that its certificate's pack is sealed under, or the product's current one.
+    async fn draw(
+        &self,
+        transaction: &mut Transaction,
+        beside: Option<&KeyIdentifier>,
+    ) -> Result<ApparatusId, GatewayError> {
         let code = &self.product.code;
         let current = self.product.allotted.as_ref().and_then(|allotted| allotted.key_identifier.as_ref());
-        let mut drawn = apparatus::draw(transaction, code, self.key_identifier.as_ref().or(current)).await?;
+        let preferred = self.key_identifier.as_ref().or(beside).or(current);
+        let mut drawn = apparatus::draw(transaction, code, preferred).await?;
         if drawn.is_none() && self.key_identifier.is_none() {
             drawn = apparatus::draw(transaction, code, None).await?;
         }

@@ -218,9 +218,15 @@ fn unanswered(product: &LocalProduct, request: &LeaseRequest) -> Result<OnTheSpo
     let may_be_owed = makes_own_key(product) && !product.profile.symmetric_needs_device();
     match &request.signing_request {
         Some(signing_request) if may_be_owed => {
-            possession::requested_key(&signing_request.0)
-                .map_err(|error| GatewayError::refused(ProblemCode::MalformedRequest, error.to_string()))?;
-            Ok(OnTheSpot::Owed(signing_request.0.clone()))
+            let malformed = |detail| GatewayError::refused(ProblemCode::MalformedRequest, detail);
+            let key = possession::requested_key(&signing_request.0)
+                .map_err(|error| malformed(error.to_string()))?;
+            match product.profile.certificate() {
+                Some(certificate) if certificate.algorithm == key.algorithm => {
+                    Ok(OnTheSpot::Owed(signing_request.0.clone()))
+                }
+                _ => Err(malformed(format!("devices of {} have no key on {}", product.code, key.algorithm))),
+            }
         }
         _ => Err(GatewayError::refused(
             ProblemCode::Unavailable,

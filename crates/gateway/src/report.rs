@@ -7,7 +7,7 @@ use message::report::{Event, RECORDS_MAX, Record, RecordAnswer, Report};
 use serde::Serialize;
 use store::audit::{self, Actor, Cause};
 use store::gateway::credential::{self, Credential};
-use store::gateway::outbox;
+use store::gateway::{number, outbox};
 use store::{StoreError, Transaction};
 
 use crate::desk::{Why, event_text};
@@ -141,6 +141,10 @@ impl Settlement {
             let steps = &[Issue, Stock, Lease, Write, Verify][..];
             let change = [(record.credential.clone(), steps)];
             credential::apply(transaction, self.cause("credential.certify"), &change, &()).await?;
+        }
+        if let CredentialId::Number(number) = &record.credential {
+            // It need not be asked for any more.
+            number::order_arrived(transaction, number).await?;
         }
         Ok(())
     }

@@ -190,7 +190,8 @@ impl Told {
             attempt.owed_request.as_ref().ok_or(StoreError::Corrupt { what: "attempt.owed_request" })?;
         let key = possession::requested_key(request)
             .map_err(|_| StoreError::Corrupt { what: "attempt.owed_request" })?;
-        let body = KeyBorn { device_number: &attempt.number, public_key_sha256: key.to_string(), proof };
+        let body =
+            KeyBorn { device_number: &attempt.number, public_key_sha256: key.sha256.to_string(), proof };
         Ok(audit::append(transaction, self.now, self.actor.as_str(), "credential.key-born", &body).await?)
     }
 

@@ -12,7 +12,7 @@ use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
 
 use crate::key::SecretKey;
-use crate::slots::{RecordKind, UNIT_BYTES};
+use crate::slots::{RecordKind, StoreError, UNIT_BYTES};
 
 /// What a device holds. The first five fields are those of a pack with certificates and a plain key, so
 /// that a device that holds nothing else keeps the record that it always kept.
@@ -62,6 +62,7 @@ pub struct HeldSymmetric<'a> {
     pub(crate) challenge: [u8; 32],
 }
 
+// What is not inlined gives back what it needs of the stack, on which the whole record lies.
 impl<'a> Held<'a> {
     /// The most bytes that the record takes in CBOR.
     pub const BYTES_MAX: usize =
@@ -87,7 +88,14 @@ impl<'a> Held<'a> {
         }
     }
 
+    /// Reads the record.
+    #[inline(never)]
+    pub(crate) fn from_record(record: &'a [u8]) -> Result<Self, StoreError> {
+        minicbor::decode(record).map_err(|_| StoreError::Unknown)
+    }
+
     /// [`pack_digest`] of the pack that all this came in.
+    #[inline(never)]
     pub fn digest(&self) -> [u8; 32] {
         self.received.unwrap_or_else(|| {
             pack_digest(&Pack {
@@ -145,33 +153,37 @@ pub(crate) struct Holding {
     /// Empty where the device has none.
     pub secret_key: SecretKey,
     pub key_is_own: bool,
-    symmetric: Option<(HeldSymmetric<'static>, Zeroizing<Vec<u8, SEALED_PASS_PHRASE_BYTES_MAX>>)>,
+    /// Without its secret, which follows.
+    symmetric: Option<HeldSymmetric<'static>>,
+    symmetric_secret: Zeroizing<Vec<u8, SEALED_PASS_PHRASE_BYTES_MAX>>,
 }
 
 impl Holding {
     /// A copy of what fits.
+    #[inline(never)]
     ///
     /// # Errors
     /// A secret is longer than any that this program writes.
     pub fn of(held: &Held<'_>) -> Result<Self, heapless::CapacityError> {
-        let symmetric = held.symmetric.map(|symmetric| {
-            let secret = Zeroizing::new(Vec::from_slice(symmetric.secret)?);
-            Ok((HeldSymmetric { secret: &[], ..symmetric }, secret))
-        });
-        Ok(Self {
+        let mut holding = Self {
             device_number: held.device_number.clone(),
             digest: held.digest(),
             has_certificate: !held.client_certificate.is_empty(),
-            secret_key: Zeroizing::new(Vec::from_slice(held.secret_key)?),
+            secret_key: SecretKey::default(),
             key_is_own: held.key_is_own,
-            symmetric: symmetric.transpose()?,
-        })
+            symmetric: held.symmetric.map(|symmetric| HeldSymmetric { secret: &[], ..symmetric }),
+            symmetric_secret: Zeroizing::default(),
+        };
+        holding.secret_key.extend_from_slice(held.secret_key)?;
+        holding
+            .symmetric_secret
+            .extend_from_slice(held.symmetric.map_or(&[], |symmetric| symmetric.secret))?;
+        Ok(holding)
     }
 
     /// The symmetric credential, if the device has one.
     pub fn symmetric(&self) -> Option<HeldSymmetric<'_>> {
-        let (symmetric, secret) = self.symmetric.as_ref()?;
-        Some(HeldSymmetric { secret, ..*symmetric })
+        self.symmetric.map(|symmetric| HeldSymmetric { secret: &self.symmetric_secret, ..symmetric })
     }
 
     /// Whether the device has a key of its own and waits for its certificate.

@@ -50,6 +50,7 @@ pub fn is_usable<B: Board>(key: &[u8]) -> bool {
 ///
 /// # Errors
 /// This is no key that the board takes.
+#[inline(never)]
 pub fn sign<B: Board>(key: &[u8], message: &[u8]) -> Result<Signature, Refusal> {
     with_key::<B, _>(key, |key| key.sign(message))
 }

@@ -8,6 +8,8 @@ use crate::held::{HeldSymmetric, Holding};
 use crate::{Board, key, opening};
 
 /// Proves that the device holds this.
+// Not inlined: what signing needs of the stack comes after what reading needed.
+#[inline(never)]
 pub fn prove<B: Board>(board: &B, holding: &Holding, challenge: &[u8; 32]) -> Result<WriteResult, Refusal> {
     let (number, digest) = (&holding.device_number, holding.digest);
     let signature = if holding.secret_key.is_empty() {

@@ -34,14 +34,7 @@ impl<B: Board> WriteModule<B> {
     /// Answers one frame: reads the request in `input`, which is wiped, writes the answer into
     /// `output` and returns its length.
     pub fn handle_frame(&mut self, input: &mut [u8], output: &mut [u8; ANSWER_FRAME_BYTES_MAX]) -> usize {
-        let (version, answer) = match line::decode::<Request<'_>>(input) {
-            Ok((version, request)) if version >= request.oldest_version() => {
-                (version, self.handle(&request).unwrap_or_else(Answer::Refused))
-            }
-            Ok((version, _)) => (version, Answer::Refused(Refusal::UnsupportedVersion)),
-            Err(FrameError::Version(_)) => (Version::MIN, Answer::Refused(Refusal::UnsupportedVersion)),
-            Err(_) => (Version::MIN, Answer::Refused(Refusal::Malformed)),
-        };
+        let (version, answer) = self.answer(input);
         input.zeroize();
         line::encode(version, &answer, output).expect("every answer fits the longest answer's frame")
     }
@@ -170,8 +163,8 @@ impl<B: Board> WriteModule<B> {
     #[inline(never)]
     pub fn write_result(&mut self, session: Session, challenge: &[u8; 32]) -> Result<WriteResult, Refusal> {
         self.require(session)?;
-        let holding = self.holding()?.ok_or(Refusal::NothingStored)?;
-        proof::prove(&self.board, &holding, challenge)
+        let holding = self.holding()?;
+        proof::prove(&self.board, holding.as_ref().ok_or(Refusal::NothingStored)?, challenge)
     }
 
     /// Takes the number of the stored pack for its own: from now on the device takes no other pack.
@@ -182,8 +175,8 @@ impl<B: Board> WriteModule<B> {
     #[inline(never)]
     pub fn confirm(&mut self, session: Session) -> Result<(), Refusal> {
         self.require(session)?;
-        let number = self.holding()?.ok_or(Refusal::NothingStored)?.device_number;
-        self.adopt(number)?;
+        let holding = self.holding()?;
+        self.adopt(&holding.as_ref().ok_or(Refusal::NothingStored)?.device_number)?;
         self.forget_what_was_before()
     }
 
@@ -194,7 +187,7 @@ impl<B: Board> WriteModule<B> {
     pub fn held<'b>(&mut self, buffer: &'b mut HeldBuffer) -> Result<Option<Held<'b>>, StoreError> {
         self.certificate_slots()
             .read(&[RecordKind::CertificatePack, RecordKind::Credentials], &mut *buffer.0)?
-            .map(|body| minicbor::decode(body).map_err(|_| StoreError::Unknown))
+            .map(Held::from_record)
             .transpose()
     }
 
@@ -229,17 +222,32 @@ impl<B: Board> WriteModule<B> {
         &mut self.board
     }
 
-    fn handle(&mut self, request: &Request<'_>) -> Result<Answer, Refusal> {
+    #[inline(never)]
+    fn answer(&mut self, frame: &mut [u8]) -> (Version, Answer) {
+        match line::decode::<Request<'_>>(frame) {
+            Ok((version, request)) if version >= request.oldest_version() => (version, self.handle(&request)),
+            Ok((version, _)) => (version, Answer::Refused(Refusal::UnsupportedVersion)),
+            Err(FrameError::Version(_)) => (Version::MIN, Answer::Refused(Refusal::UnsupportedVersion)),
+            Err(_) => (Version::MIN, Answer::Refused(Refusal::Malformed)),
+        }
+    }
+
+    fn handle(&mut self, request: &Request<'_>) -> Answer {
+        let refused = Answer::Refused;
         match request {
-            Request::Identify => self.identify().map(Answer::Identity),
+            Request::Identify => self.identify().map_or_else(refused, Answer::Identity),
             Request::KeyRequest { session, device_number } => {
-                self.request_certificate(*session, device_number).map(Answer::SigningRequest)
+                self.request_certificate(*session, device_number).map_or_else(refused, Answer::SigningRequest)
             }
-            Request::Transmission(transmission) => self.receive(transmission).map(|()| Answer::Reception),
+            Request::Transmission(transmission) => {
+                self.receive(transmission).map_or_else(refused, |()| Answer::Reception)
+            }
             Request::ResultRequest { session, challenge } => {
-                self.write_result(*session, challenge).map(Answer::WriteResult)
+                self.write_result(*session, challenge).map_or_else(refused, Answer::WriteResult)
             }
-            Request::ResultResponse { session } => self.confirm(*session).map(|()| Answer::Done),
+            Request::ResultResponse { session } => {
+                self.confirm(*session).map_or_else(refused, |()| Answer::Done)
+            }
         }
     }
 
@@ -321,11 +329,14 @@ impl<B: Board> WriteModule<B> {
 
     /// Makes the number the device's own, once.
     #[inline(never)]
-    fn adopt(&mut self, number: DeviceNumber) -> Result<(), StoreError> {
+    fn adopt(&mut self, number: &DeviceNumber) -> Result<(), StoreError> {
         let mut buffer = NvramBuffer::new();
         let nvram = nvram::read(&mut self.board, &mut buffer)?;
-        let adopted = Nvram { device_number: Some(number), own_key: None, ..nvram.clone() };
-        if adopted == nvram { Ok(()) } else { nvram::write(&mut self.board, &adopted) }
+        if nvram.device_number.as_ref() == Some(number) && nvram.own_key.is_none() {
+            return Ok(());
+        }
+        let adopted = Nvram { device_number: Some(number.clone()), own_key: None, ..nvram };
+        nvram::write(&mut self.board, &adopted)
     }
 
     /// Wipes what the memories held before a pack was confirmed: other packs' secrets, and the key that
@@ -339,7 +350,10 @@ impl<B: Board> WriteModule<B> {
     #[inline(never)]
     fn holding(&mut self) -> Result<Option<Holding>, Refusal> {
         let mut buffer = HeldBuffer::new();
-        self.held(&mut buffer)?.map(|held| Holding::of(&held)).transpose().map_err(|_| Refusal::StorageFailed)
+        match self.held(&mut buffer)? {
+            Some(held) => Ok(Some(Holding::of(&held).map_err(|_| Refusal::StorageFailed)?)),
+            None => Ok(None),
+        }
     }
 
     #[inline(never)]

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 // The most bytes of an answer.
-#define TOUCHMARK_ANSWER_BYTES_MAX 544
+#define TOUCHMARK_ANSWER_BYTES_MAX 416
 
 // The room that a write module takes, in words of eight bytes.
 #define TOUCHMARK_WRITE_MODULE_WORDS 768

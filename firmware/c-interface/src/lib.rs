@@ -26,7 +26,7 @@ use seal::{ChipKey, PreWriteKey};
 use board::CBoard;
 
 /// The most bytes of an answer.
-pub const TOUCHMARK_ANSWER_BYTES_MAX: usize = 544;
+pub const TOUCHMARK_ANSWER_BYTES_MAX: usize = 416;
 /// The room that a write module takes, in words of eight bytes.
 pub const TOUCHMARK_WRITE_MODULE_WORDS: usize = 768;
 /// The bytes of a pre-write key, and of a chip's own key.

@@ -53,6 +53,15 @@ fn a_device_makes_its_key_and_takes_the_certificate_for_it() {
 }
 
 #[test]
+fn the_request_for_the_longest_number_and_key_fits() {
+    let (product, uid) = ("ABCDEFGH".parse().unwrap(), "00112233".parse().unwrap());
+    let board = SimBoard::new(product, uid, 1, vec![0xff; FLASH_BYTES], vec![0xff; NVRAM_BYTES]);
+    let mut device = WriteModule::new(board.with_own_key_algorithm(KeyAlgorithm::P384));
+    let session = identify(&mut device).session;
+    checked(&requested(&mut device, session, "ABCDEFGH-123456789012"));
+}
+
+#[test]
 fn a_request_may_be_repeated_until_the_end_and_after_a_restart() {
     let mut device = device();
     let session = identify(&mut device).session;

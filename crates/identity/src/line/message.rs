@@ -8,12 +8,12 @@ use crate::{ApparatusId, DeviceNumber, HardwareUid, KeyIdentifier, ProductCode};
 
 /// The longest signature: ECDSA P-384.
 pub const SIGNATURE_BYTES_MAX: usize = 96;
-/// The longest [`SigningRequest`].
-pub const SIGNING_REQUEST_BYTES_MAX: usize = 512;
+/// The longest [`SigningRequest`]. That for a P-384 key and the longest number takes 285 bytes.
+pub const SIGNING_REQUEST_BYTES_MAX: usize = 384;
 /// The bytes of a chip's public key.
 pub const CHIP_KEY_BYTES: usize = 65;
 /// The longest frame that holds an [`Answer`].
-pub const ANSWER_FRAME_BYTES_MAX: usize = 544;
+pub const ANSWER_FRAME_BYTES_MAX: usize = 416;
 
 /// What a station asks of the device on its port.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
@@ -65,7 +65,6 @@ impl Request<'_> {
 }
 
 /// What the device answers.
-#[expect(clippy::large_enum_variant, reason = "a chip has no heap to put the largest on")]
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Answer {
     /// To [`Request::Identify`].

@@ -6,14 +6,19 @@ use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use authority::ExportedKey;
+use seal::PreWriteKey;
 use serde_json::{Value, json};
+use store::Secret;
 use tempfile::TempDir;
+use touchmark::firmware_source::rust_source;
 
 use crate::debugger::Debugger;
+use crate::packs::pre_write_key;
 
 /// Where the firmware finds its chip's number (firmware/cortex-m4/src/chip.rs).
 const UID: u32 = 0x2110_0000;
@@ -29,6 +34,11 @@ pub struct Machine {
 impl Machine {
     /// A machine with blank memories whose chip has this number.
     pub fn start(uid: [u8; 16]) -> Self {
+        Self::start_with(firmware(), uid)
+    }
+
+    /// A machine with this program.
+    pub fn start_with(program: &Path, uid: [u8; 16]) -> Self {
         let directory = TempDir::new().unwrap();
         let socket = |name: &str| directory.path().join(name).display().to_string();
         let mut command = Command::new("qemu-system-arm");
@@ -37,7 +47,7 @@ impl Machine {
             .args(["-qmp", &format!("unix:{},server=on,wait=off", socket("monitor"))])
             .args(["-gdb", &format!("unix:{},server=on,wait=off", socket("debugger"))])
             .arg("-kernel")
-            .arg(firmware());
+            .arg(program);
         for (half, address) in uid.as_chunks::<8>().0.iter().zip([UID, UID + 8]) {
             let data = u64::from_le_bytes(*half);
             command.args(["-device", &format!("loader,addr={address:#x},data={data:#x},data-len=8")]);
@@ -105,20 +115,36 @@ impl Drop for Machine {
     }
 }
 
-/// The firmware's program, built for size from the sources beside this crate.
+/// The firmware's program, built with the key of these tests.
 pub fn firmware() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("firmware");
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--release"])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../firmware/cortex-m4"))
-            .env("CARGO_TARGET_DIR", &target)
-            .status()
-            .unwrap();
-        assert!(status.success(), "the firmware builds");
-        target.join("thumbv7em-none-eabi/release/cortex-m4")
-    })
+    PROGRAM.get_or_init(|| build(pre_write_key(), "firmware-of-tests"))
+}
+
+/// The firmware's program, built for size from the sources beside this crate with this key of its product.
+pub fn build(key: &PreWriteKey, name: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap();
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let source = directory.join(format!("{name}.rs"));
+    let exported = ExportedKey {
+        identifier: key.identifier().clone(),
+        product: "3012".parse().unwrap(),
+        key: Secret::new(key.expose().to_vec()),
+    };
+    fs::write(&source, &*rust_source(&exported)).unwrap();
+    let target = directory.with_file_name("firmware");
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../firmware/cortex-m4"))
+        .env("CARGO_TARGET_DIR", &target)
+        .env("TOUCHMARK_PRE_WRITE_KEY", &source)
+        .status()
+        .unwrap();
+    assert!(status.success(), "the firmware builds");
+    let program = directory.join(name);
+    fs::copy(target.join("thumbv7em-none-eabi/release/cortex-m4"), &program).unwrap();
+    program
 }
 
 fn connect(socket: &Path) -> UnixStream {

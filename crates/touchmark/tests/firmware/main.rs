@@ -9,11 +9,12 @@ mod debugger;
 mod machine;
 mod packs;
 mod port;
+mod rehearsal;
 mod resets;
 mod size;
 mod station;
 
-use identity::line::{Answer, FRAME_BYTES_MAX, Refusal, Request};
+use identity::line::{Answer, FRAME_BYTES_MAX, Refusal, Request, Transmission};
 
 use machine::Machine;
 use port::{Port, frame, transmission};
@@ -29,6 +30,7 @@ fn takes_a_pack_proves_it_and_keeps_it() {
     assert_eq!(identity.product.as_str(), "3012");
     assert_eq!(identity.hardware_uid.as_bytes(), UID);
     assert_eq!((&identity.holding, identity.confirmed), (&None, false));
+    assert_eq!(identity.key_identifier, Some("3012-1".parse().unwrap()));
 
     let nothing = port.ask(&Request::ResultRequest { session: identity.session, challenge: [1; 32] });
     assert_eq!(nothing, Answer::Refused(Refusal::NothingStored));
@@ -47,17 +49,39 @@ fn takes_a_pack_proves_it_and_keeps_it() {
 
 #[test]
 fn refuses_what_is_not_for_it() {
-    let [wrong_product] = packs::issue(["A123-000001"]);
+    let [wrong_product, for_another] = packs::issue(["A123-000001", "3012-000001"]);
     let mut machine = Machine::start(UID);
     let mut port = Port::open(machine.port());
     let session = port.identify().session;
     assert_eq!(port.transmit(session, &wrong_product), Answer::Refused(Refusal::WrongProduct));
+    let mut pack = for_another.as_line_pack();
+    pack.device_number = "3012-000002".parse().unwrap();
+    let for_another = Request::Transmission(Transmission { session, pack });
+    assert_eq!(port.ask(&for_another), Answer::Refused(Refusal::NotOpened));
+    // Its random numbers can be foretold, so it makes no key.
+    let key_request = Request::KeyRequest { session, device_number: "3012-000001".parse().unwrap() };
+    assert_eq!(port.ask(&key_request), Answer::Refused(Refusal::NoKeyMade));
     port.send(&[7; FRAME_BYTES_MAX + 1]);
     port.send(&[0]);
     assert_eq!(port.answer(), Answer::Refused(Refusal::Malformed));
     port.send(b"noise\0");
     assert_eq!(port.answer(), Answer::Refused(Refusal::Malformed));
     assert_eq!(port.identify().holding, None);
+}
+
+#[test]
+fn takes_a_plain_pack_as_well() {
+    let [pack] = packs::issue(["3012-000001"]);
+    let mut machine = Machine::start(UID);
+    let mut port = Port::open(machine.port());
+    let identity = port.identify();
+    let session = identity.session;
+    let plain = pack.as_plain_line_pack();
+    let transmission = Request::Transmission(Transmission { session, pack: plain.clone() });
+    assert_eq!(port.ask(&transmission), Answer::Reception);
+    let result = port.prove(session, [4; 32]);
+    pack.assert_signed(&identity, [4; 32], &result, &plain);
+    assert_eq!(result.confirmation, None);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use identity::line::{
     self, ANSWER_FRAME_BYTES_MAX, Answer, FRAME_BYTES_MAX, FrameCollector, Identity, Request, Session,
-    Transmission, Version, WriteResult,
+    Transmission, WriteResult,
 };
 
 use crate::packs::TestPack;
@@ -82,7 +82,7 @@ pub fn transmission(session: Session, pack: &TestPack) -> Request<'_> {
 /// A request as it travels.
 pub fn frame(request: &Request<'_>) -> Vec<u8> {
     let mut frame = vec![0; FRAME_BYTES_MAX];
-    let length = line::encode(Version::MIN, request, &mut frame).unwrap();
+    let length = line::encode(request.oldest_version(), request, &mut frame).unwrap();
     frame.truncate(length);
     frame
 }

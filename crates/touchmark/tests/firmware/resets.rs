@@ -5,7 +5,7 @@ use identity::line::{Answer, Request};
 
 use crate::UID;
 use crate::machine::Machine;
-use crate::packs::{self, TestPack};
+use crate::packs;
 use crate::port::{Port, frame, transmission};
 
 // The memory map of firmware/cortex-m4: two slots for the pack, two for the NVRAM's record.
@@ -45,7 +45,7 @@ fn within_a_transmission_leaves_the_old_pack_or_the_new() {
 
     let body = OVERHEAD_BYTES as u32;
     let moments = overhead_words()
-        .chain((body..body + shortest_body(&new)).step_by(300))
+        .chain((body..body + new.shortest_record()).step_by(300))
         .flat_map(|offset| [(offset, Write::Erase), (offset, Write::Program)]);
     let (mut kept, mut taken) = (0, 0);
     for (offset, write) in moments {
@@ -93,11 +93,4 @@ fn within_a_confirmation_leaves_the_device_free_or_bound() {
         assert!(port.identify().confirmed);
     }
     assert!(outcomes.contains(&true) && outcomes.contains(&false));
-}
-
-/// What the pack's record has at the least: its parts, without what CBOR puts between them.
-fn shortest_body(pack: &TestPack) -> u32 {
-    let pack = pack.as_line_pack();
-    let parts = [pack.root_certificate, pack.issuing_certificate, pack.client_certificate, pack.secret_key];
-    parts.iter().map(|part| part.len() as u32).sum()
 }

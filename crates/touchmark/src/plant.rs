@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use authority::{Authority, Ceremony, NewRange};
+use authority::{Authority, Ceremony, NewRange, OPEN_TO_ALL};
 use cert::Trust;
 use cert::tls::{Credential, HostTrust};
 use gateway::{Desk, Gateway, Settings};
@@ -118,8 +118,8 @@ impl Plant {
             set_up_authority(blueprint, &authority_store, &clock, &random, &actor).await?;
         let trust = authority.trust().clone();
         let tls = HostTls::new(trust.clone(), &credential, Arc::clone(&clock))?;
-        let authority_address =
-            services.serve(tls, Arc::clone(&authority).router(), Limits::default()).await?;
+        let limits = Limits { open_to_all: OPEN_TO_ALL, ..Limits::default() };
+        let authority_address = services.serve(tls, Arc::clone(&authority).router(), limits).await?;
         let link = Link::start(authority_address).await?;
 
         let root = trust.root_fingerprint();

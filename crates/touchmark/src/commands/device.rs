@@ -1,7 +1,9 @@
 //! `touchmark device ...`: emulated devices, and what is in their flash.
 
+mod address;
 mod authenticate;
 mod call;
+mod collect;
 mod keys;
 
 use std::fs;
@@ -31,6 +33,8 @@ pub enum Command {
     Export(ExportArguments),
     /// Show what a device holds
     Show(ShowArguments),
+    /// Collect the certificate that it was owed when it was made
+    Collect(collect::CollectArguments),
     /// Prove itself to an authenticator, for a token for a service
     Authenticate(authenticate::AuthenticateArguments),
     /// Call the center as a device in the field
@@ -82,6 +86,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Emulate(arguments) => emulate(arguments, edge).await,
         Command::Export(arguments) => export(&arguments, edge),
         Command::Show(arguments) => show(&arguments, edge),
+        Command::Collect(arguments) => collect::run(arguments, edge).await,
         Command::Authenticate(arguments) => authenticate::run(arguments, edge).await,
         Command::Call(command) => call::run(command, edge).await,
     }

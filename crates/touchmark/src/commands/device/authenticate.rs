@@ -1,7 +1,6 @@
 //! `touchmark device authenticate`: an emulated device proves itself to an authenticator, and leaves
 //! with a token for a service.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use message::problem::ProblemCode;
 use serde::Serialize;
 use transport::{CallError, Channel};
 
+use super::address::address_of;
 use super::keys::KeyArguments;
 use super::{Edge, open};
 use crate::emulator::EmulatedDevice;
@@ -105,18 +105,6 @@ fn number_and_root(
             .advise("say which root to trust with --root-sha256, as `touchmark authority init` printed it")
     })?;
     Ok((pack.device_number, root))
-}
-
-async fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
-    let unusable = || Failure::usage(format!("{url} is not an address such as https://HOST:PORT"));
-    if url.scheme_str() != Some("https") {
-        return Err(unusable().into());
-    }
-    let host = url.host().ok_or_else(unusable)?.trim_matches(['[', ']']);
-    let mut found = tokio::net::lookup_host((host, url.port_u16().unwrap_or(443)))
-        .await
-        .with_context(|| format!("cannot find {host}"))?;
-    Ok(found.next().ok_or_else(unusable)?)
 }
 
 fn not_authenticated(device_number: &DeviceNumber, error: CallerError) -> Failure {

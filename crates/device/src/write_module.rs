@@ -125,14 +125,15 @@ impl<B: Board> WriteModule<B> {
                     && pack.certificate.is_some_and(|part| part.key == Key::Own)
                     && pack.symmetric.is_none() =>
             {
-                self.store_owed(pack, holding)
+                self.store_certificate(pack, holding)
             }
             _ => Err(Refusal::HoldsAnother),
         }
     }
 
-    /// Takes the certificate that the device was still owed when it was confirmed, as it receives it
-    /// outside of any session: when it first calls.
+    /// Takes a certificate for the key that the device made, as its firmware receives it over a connection
+    /// of its own: the one that it was owed, when it first calls, or a renewed one. It takes the place of
+    /// any before, because whoever stood at the port may have given the device a false one.
     ///
     /// # Errors
     /// Why the certificate was refused. Nothing was stored unless it is [`Refusal::StorageFailed`].
@@ -150,10 +151,10 @@ impl<B: Board> WriteModule<B> {
         if holding.digest == pack_digest(&pack) {
             return Ok(());
         }
-        if !holding.is_owed_certificate() {
+        if !holding.key_is_own {
             return Err(Refusal::HoldsAnother);
         }
-        self.store_owed(&pack, &holding)
+        self.store_certificate(&pack, &holding)
     }
 
     /// Proves to the station that the device holds its pack, as read back from flash.
@@ -278,8 +279,8 @@ impl<B: Board> WriteModule<B> {
         Ok(self.certificate_slots().write(held.kind(), &held)?)
     }
 
-    /// Stores the certificate that a confirmed device was owed.
-    fn store_owed(&mut self, pack: &Pack<'_>, holding: &Holding) -> Result<(), Refusal> {
+    /// Stores the certificate of a device that keeps its key and all else.
+    fn store_certificate(&mut self, pack: &Pack<'_>, holding: &Holding) -> Result<(), Refusal> {
         self.store(pack, Some(holding), holding.symmetric())?;
         self.forget_what_was_before()
     }

@@ -251,8 +251,9 @@ pub unsafe extern "C" fn touchmark_sign(
     signature.len()
 }
 
-/// Takes the certificate (DER) that the device was owed when it was confirmed, with those of the CA that
-/// signed it and of the root. False where it is not for the device's key, or the memory fails.
+/// Takes a certificate (DER) for the key that the device made, with those of the CA that signed it and of
+/// the root: the one that it was owed when it was confirmed, or a renewed one. False where it is not for
+/// that key, or the memory fails.
 ///
 /// # Safety
 /// `module` was started, no other call with it is under way, and each certificate has as many bytes as

@@ -12,7 +12,7 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use p256::pkcs8::DecodePrivateKey;
 use proptest::prelude::*;
 
-use crate::{CERTIFICATES, CHALLENGE, SECRET_KEY, ask, device, identify, make, pack, send};
+use crate::{CERTIFICATES, CHALLENGE, SECRET_KEY, ask, device, identify, make, pack, remembers, send};
 
 #[test]
 fn a_device_is_made_and_proves_it() {
@@ -40,6 +40,17 @@ fn a_device_is_made_and_proves_it() {
     let made = identify(&mut device);
     assert_eq!((made.holding, made.confirmed), (Some("3012-123456".parse().unwrap()), true));
     assert_ne!(made.session, session);
+}
+
+#[test]
+fn a_plain_pack_is_kept_as_the_first_version_kept_it() {
+    let mut device = device();
+    make(&mut device, pack("3012-123456"));
+    let mut packed = [0; 512];
+    let mut rest = &mut packed[..];
+    minicbor::encode(pack("3012-123456"), &mut rest).unwrap();
+    let length = 512 - rest.len();
+    assert!(remembers(&mut device, &packed[..length]));
 }
 
 #[test]

@@ -156,8 +156,12 @@ fn a_device_that_is_owed_its_certificate_takes_it_later() {
         assert_eq!(device.install_certificate(b"root", b"issuing", &certificate), Ok(()), "once more");
         let mut buffer = HeldBuffer::new();
         assert_eq!(device.held(&mut buffer).unwrap().unwrap().client_certificate, certificate);
-        let second = certify(&request);
-        assert_eq!(device.install_certificate(b"another root", b"", &second), Err(Refusal::HoldsAnother));
+        // At its port a device takes one only; by a call of its own it takes what follows.
+        let renewed = certify_as(&request, 8);
+        let answer = send(&mut device, session, certified(NUMBER, &renewed));
+        assert_eq!(answer, Answer::Refused(Refusal::HoldsAnother));
+        assert_eq!(device.install_certificate(b"root", b"issuing", &renewed), Ok(()));
+        assert_eq!(device.held(&mut buffer).unwrap().unwrap().client_certificate, renewed);
     }
 }
 
@@ -176,6 +180,10 @@ fn only_the_certificate_for_its_key_is_installed() {
     let long = vec![0; identity::line::CERTIFICATE_BYTES_MAX + 1];
     assert_eq!(device.install_certificate(b"root", b"", &long), Err(Refusal::TooLong));
     assert_eq!(device.board().supply().changes(), changes);
+
+    let mut plain = self::device();
+    make(&mut plain, pack(NUMBER));
+    assert_eq!(plain.install_certificate(b"root", b"", &foreign), Err(Refusal::HoldsAnother));
 }
 
 #[test]
@@ -294,10 +302,14 @@ pub fn owed(number: &str) -> Pack<'static> {
 
 /// A certificate for the key of this request, after checking the request.
 pub fn certify(request: &SigningRequest) -> Vec<u8> {
+    certify_as(request, 7)
+}
+
+fn certify_as(request: &SigningRequest, serial: u32) -> Vec<u8> {
     let request = checked(request);
     let builder = CertificateBuilder::new(
         Leaf(request.info.subject),
-        SerialNumber::from(7u32),
+        SerialNumber::from(serial),
         Validity::from_now(std::time::Duration::from_secs(60)).unwrap(),
         request.info.public_key,
     )

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cert::possession;
 use identity::profile::KeyOrigin;
-use identity::{ApparatusId, CredentialId, CredentialState, DeviceNumber, MemberName};
+use identity::{ApparatusId, CredentialId, CredentialState, DeviceNumber, MemberName, Transition};
 use message::issue::DevicePackRequest;
 use message::lease::LeaseRequest;
 use message::pack::{CredentialPack, PackKey};
@@ -25,7 +25,6 @@ use crate::filing::{apparatus_fault, filed_apparatus, filed_certificate, secret_
 use crate::gateway::Gateway;
 use crate::lease::{Leased, Taken};
 use crate::product::LocalProduct;
-use crate::replenish::stock;
 use crate::upstream::UpstreamError;
 
 /// How long the authority may take to answer while a station waits.
@@ -195,7 +194,10 @@ impl OnTheSpot {
         }
         number::order_arrived(transaction, number).await?;
         if !filed.is_empty() {
-            stock(transaction, cause, filed).await?;
+            // The authority counts them as leased already, so there is nothing to report.
+            let steps = &[Transition::Issue, Transition::Stock][..];
+            let changes: Vec<_> = filed.into_iter().map(|id| (id, steps)).collect();
+            credential::apply(transaction, cause, &changes, &()).await?;
         }
         Ok(unused.into_iter().map(|secret| secret.slot).collect())
     }

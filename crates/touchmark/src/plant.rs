@@ -20,7 +20,7 @@ use authority::{Authority, Ceremony, NewRange, OPEN_TO_ALL};
 use cert::Trust;
 use cert::tls::{Credential, HostTrust};
 use gateway::{Desk, Gateway, Settings};
-use identity::profile::{CredentialProfile, Sealing};
+use identity::profile::CredentialProfile;
 use identity::{Clock, Member, MemberName, ProductCode, Random, Serial};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -284,7 +284,7 @@ async fn set_up_authority(
             check_digit: identity::scan::CheckDigit::None,
         };
         desk.set_product(product, actor).await?;
-        if profile.sealing() == Sealing::PreWriteKey {
+        if profile.sealing().needs_pre_write_key() {
             let made = desk.make_pre_write_key(code, passphrase.clone(), actor).await?;
             let key = desk.export_pre_write_key(&made.identifier, passphrase.clone(), actor).await?;
             let key = PreWriteKey::new(key.identifier, key.key.expose().try_into()?);

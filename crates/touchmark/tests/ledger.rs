@@ -191,7 +191,8 @@ fn conservation_of_symmetric_credentials() {
 fn packs_for_one_device_are_on_their_way_only_while_they_are_asked_for() {
     let for_device = |books: &mut Books| {
         books.gateways[0].ordered.clear();
-        authority(books).apparatuses[4].device = Some((number(5), uid(5)));
+        let made = &mut authority(books).apparatuses[4];
+        (made.state, made.device) = (Leased, Some((number(5), uid(5))));
     };
     assert_eq!(cooked(for_device), ["I3"]);
     let asked = cooked(|books| {

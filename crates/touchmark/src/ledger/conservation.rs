@@ -106,12 +106,13 @@ fn disagreements(
 fn agree(at_factory: CredentialState, at_authority: Option<CredentialState>) -> bool {
     use CredentialState::{Abandoned, Intended, Issued, Leased, Stocked, Suspect, Verified, Voided, Written};
     match (at_factory, at_authority) {
-        // A reserved number whose pack is on its way, or was not asked for yet.
-        (Intended, None | Some(Intended | Issued)) => true,
+        // A reserved number whose pack is on its way, or was not asked for yet. What is made on the spot
+        // counts as leased from the start.
+        (Intended, None | Some(Intended | Issued | Leased)) => true,
         (Abandoned, None) => true,
         // Leases are the factory's own business; only their end is reported.
         (Stocked | Leased | Written, Some(Stocked)) => true,
-        (Leased, Some(Suspect)) => true,
+        (Leased, Some(Leased | Suspect)) => true,
         (Verified, Some(Verified)) | (Suspect, Some(Suspect)) => true,
         // Withdrawn by the authority; the factory finds out when it next reports.
         (_, Some(Voided)) => true,
@@ -126,22 +127,25 @@ fn unknown_here(known: &BTreeMap<CredentialId, Known<'_>>, gateway: &GatewayBook
         here.iter().filter_map(|id| known.get(id)).map(|known| known.factory).collect();
     let missing =
         known.values().filter(|known| factories.contains(known.factory) && !here.contains(&known.id));
-    let mut on_their_way = gateway.ordered.clone();
-    let mut is_on_its_way = |known: &&Known<'_>| {
+    let mut left = gateway.ordered.clone();
+    let mut is_on_its_way = |known: &Known<'_>| {
         let for_device = match &known.id {
             CredentialId::Number(number) => Some(number),
             CredentialId::Apparatus(_) => known.device.map(|(number, _)| number),
         };
-        match for_device {
-            Some(number) => gateway.ordered_for.contains(number),
-            None => on_their_way
-                .get_mut(known.product)
-                .and_then(|left| left.checked_sub(1).map(|less| *left = less))
-                .is_some(),
+        match (known.state, for_device) {
+            (CredentialState::Leased, Some(number)) => gateway.ordered_for.contains(number),
+            (CredentialState::Issued, None) => {
+                let left = left.entry(known.product.clone()).or_default();
+                let is_ordered = *left > 0;
+                *left -= u64::from(is_ordered);
+                is_ordered
+            }
+            _ => false,
         }
     };
     missing
-        .filter(|known| known.state != CredentialState::Issued || !is_on_its_way(known))
+        .filter(|known| !is_on_its_way(known))
         .map(|known| format!("{} was issued to {}, which does not know it", known.id, known.factory))
         .collect()
 }

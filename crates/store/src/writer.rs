@@ -18,7 +18,7 @@ use crate::database::{Pool, Transaction};
 const GROUP_MAX: usize = 256;
 /// How long a group takes in units of work: long beside a commit, and so short that whoever is answered goes on
 /// while the next group is being stored.
-const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
+const GROUP_TIME_MAX: Duration = Duration::from_millis(20);
 /// Units of work that may wait; further callers wait for a place.
 const WAITING_MAX: usize = 4_096;
 

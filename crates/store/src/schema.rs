@@ -54,9 +54,78 @@ impl Schema {
             Self::Authenticator => AUTHENTICATOR,
             Self::Center => CENTER,
         };
-        let migrations = (1..).zip(steps).map(|(version, (name, sql))| {
-            Migration::new(version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
-        });
-        Migrator::with_migrations(migrations.collect())
+        migrator_of(steps)
+    }
+}
+
+fn migrator_of(steps: &[Step]) -> Migrator {
+    let migrations = (1..).zip(steps).map(|(version, (name, sql))| {
+        Migration::new(version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use identity::{CredentialState, DeviceNumber};
+    use sqlx::{AssertSqlSafe, Executor, PgPool, SqlitePool};
+
+    use super::*;
+    use crate::Store;
+    use crate::gateway::pack::{SealedSecret, Travel};
+    use crate::gateway::{attempt, credential, outbox, pack};
+    use crate::testing::on_both;
+
+    /// A factory of before there were symmetric credentials, at work.
+    const FACTORY: &str = "\
+        INSERT INTO chain (id, root, issuing) VALUES ('chain', x'01', x'02'); \
+        INSERT INTO credential (number, product, digits, serial, state, reserved, created, chain, certificate, \
+            pack_digest, sealed, slot, hardware_uid, attempt, station, expires) \
+        VALUES ('3012-123456', '3012', 6, 123456, 'leased', 1, 2, 'chain', x'03', x'04', x'05', 7, '00112233', 'a', \
+            'line-1', 9); \
+        INSERT INTO credential (number, product, digits, serial, state, reserved) \
+        VALUES ('3012-123457', '3012', 6, 123457, 'intended', 1); \
+        INSERT INTO attempt (id, number, station, hardware_uid, started) \
+        VALUES ('a', '3012-123456', 'line-1', '00112233', 3); \
+        INSERT INTO outbox (sequence, number, time, event, failures) VALUES (1, '3012-123456', 4, 'event', 0);";
+
+    async fn fill_old_factory(url: &str) {
+        let old = migrator_of(&GATEWAY[..2]);
+        if url.starts_with("sqlite:") {
+            let pool = SqlitePool::connect(&format!("{url}?mode=rwc")).await.unwrap();
+            old.run(&pool).await.unwrap();
+            pool.execute(FACTORY).await.unwrap();
+            pool.close().await;
+        } else {
+            let pool = PgPool::connect(url).await.unwrap();
+            old.run(&pool).await.unwrap();
+            // PostgreSQL writes bytes another way.
+            let factory = FACTORY.replace("x'", "'\\x");
+            pool.execute(AssertSqlSafe(factory)).await.unwrap();
+            pool.close().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_factory_of_before_symmetric_credentials_goes_on_where_it_was() {
+        on_both(async |database| {
+            fill_old_factory(&database.url).await;
+            let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
+            let mut snapshot = store.read().await.unwrap();
+            let number: DeviceNumber = "3012-123456".parse().unwrap();
+            let found = credential::find(&mut snapshot, &number.clone().into()).await.unwrap().unwrap();
+            assert_eq!((found.state, found.device_number), (CredentialState::Leased, Some(number.clone())));
+            assert_eq!(found.lease.unwrap().expires, 9);
+            let found = pack::certificate(&mut snapshot, &number).await.unwrap().unwrap();
+            assert_eq!((found.created, found.key), (2, Travel::Plain));
+            assert_eq!(found.secret, Some(SealedSecret { slot: 7, sealed: vec![5] }));
+            let reserved: DeviceNumber = "3012-123457".parse().unwrap();
+            assert_eq!(pack::certificate(&mut snapshot, &reserved).await.unwrap(), None);
+            let found = attempt::find(&mut snapshot, "a").await.unwrap().unwrap();
+            assert_eq!((found.number, found.owed_request), (number.clone(), None));
+            let waiting = outbox::waiting(&mut snapshot, 9).await.unwrap();
+            assert_eq!((waiting.len(), &waiting[0].credential), (1, &number.into()));
+        })
+        .await;
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use identity::{ApparatusId, ProductCode};
+use identity::ApparatusId;
 use message::issue::{ApparatusPackRequest, ApparatusPacks};
 use store::StoreError;
 use store::audit::{self, Cause};
@@ -13,30 +13,27 @@ use store::gateway::pack::ApparatusPack;
 use crate::error::GatewayError;
 use crate::filing::{apparatus_fault, filed_apparatus, slots_of};
 use crate::gateway::Gateway;
-use crate::replenish::{ReplenishError, stock};
+use crate::replenish::{Fetched, ReplenishError, stock};
 use crate::upstream::UpstreamError;
 
 impl Gateway {
-    /// Fetches all open orders: how many packs were filed, and which orders the authority refused for
-    /// good. Those are given up; the next need orders anew.
-    pub(crate) async fn fetch_orders(&self) -> Result<(u64, Vec<(ProductCode, String)>), ReplenishError> {
+    /// Fetches all open orders. One that the authority refuses for good is given up; the next need orders
+    /// anew.
+    pub(crate) async fn fetch_orders(&self, fetched: &mut Fetched) -> Result<(), ReplenishError> {
         let mut snapshot = self.desk.store.read().await.map_err(GatewayError::from)?;
         let orders = apparatus::orders(&mut snapshot).await.map_err(GatewayError::from)?;
         drop(snapshot);
-        let (mut filed, mut refused) = (0, Vec::new());
         for order in orders {
             match self.upstream.issue_apparatuses(&request(&order)?).await {
-                Ok(answer) => filed += self.file_order(order, answer).await?,
+                Ok(answer) => fetched.stocked += self.file_order(order, answer).await?,
                 Err(UpstreamError::Refused(problem)) if !problem.code.is_passing() => {
-                    let reason = problem.to_string();
-                    tracing::warn!(order.id, %order.product, reason, "the authority refused an order");
-                    refused.push((order.product.clone(), reason.clone()));
-                    self.give_up(order, reason).await?;
+                    fetched.refuse(order.product.clone(), &problem);
+                    self.give_up(order, problem.to_string()).await?;
                 }
                 Err(other) => return Err(other.into()),
             }
         }
-        Ok((filed, refused))
+        Ok(())
     }
 
     /// Checks, encrypts and stores what has arrived for an order.

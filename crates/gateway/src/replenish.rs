@@ -37,8 +37,16 @@ pub struct Replenishment {
     pub stocked: u64,
     /// Numbers that the authority will not issue, with its reason.
     pub refused: Vec<(DeviceNumber, String)>,
-    /// Products of which it refused an order for symmetric credentials, with its reason.
-    pub refused_orders: Vec<(ProductCode, String)>,
+    /// Products of which it issues nothing more for now, with its reason.
+    pub refused_products: Vec<(ProductCode, String)>,
+}
+
+/// What a round of fetching brought.
+#[derive(Default)]
+pub(crate) struct Fetched {
+    pub(crate) stocked: u64,
+    pub(crate) refused: Vec<(DeviceNumber, String)>,
+    pub(crate) refused_products: Vec<(ProductCode, String)>,
 }
 
 /// Why replenishing broke off. What was filed stays; the rest is fetched the next time.
@@ -71,10 +79,9 @@ impl Gateway {
         let started = self.desk.now();
         self.hear_allotment().await?;
         let products = self.desk.reserve(&self.actor).await?;
-        let (certificates, refused) = self.fetch().await?;
-        let (apparatuses, refused_orders) = self.fetch_orders().await?;
+        let Fetched { stocked, refused, refused_products } = self.fetch().await?;
         self.note_replenished(started).await?;
-        Ok(Replenishment { products, stocked: certificates + apparatuses, refused, refused_orders })
+        Ok(Replenishment { products, stocked, refused, refused_products })
     }
 
     /// Fetches what is reserved and ordered already. How many packs were filed.
@@ -83,7 +90,7 @@ impl Gateway {
     /// As for [`Gateway::replenish`].
     pub async fn resume(&self) -> Result<u64, ReplenishError> {
         let _only_one = self.replenishing.lock().await;
-        Ok(self.fetch().await?.0 + self.fetch_orders().await?.0)
+        Ok(self.fetch().await?.stocked)
     }
 
     async fn hear_allotment(&self) -> Result<(), ReplenishError> {
@@ -101,16 +108,31 @@ impl Gateway {
         Ok(stored?)
     }
 
-    async fn fetch(&self) -> Result<(u64, Vec<(DeviceNumber, String)>), ReplenishError> {
-        let mut stocked = 0;
-        let mut refused = Vec::new();
+    /// Fetches product by product, so that one whose packs cannot be made stops no other.
+    async fn fetch(&self) -> Result<Fetched, ReplenishError> {
+        let mut snapshot = self.desk.store.read().await.map_err(GatewayError::from)?;
+        let products = number::reserved_products(&mut snapshot).await.map_err(GatewayError::from)?;
+        drop(snapshot);
+        let mut fetched = Fetched::default();
+        for product in products {
+            self.fetch_certificates(product, &mut fetched).await?;
+        }
+        self.fetch_orders(&mut fetched).await?;
+        Ok(fetched)
+    }
+
+    async fn fetch_certificates(
+        &self,
+        product: ProductCode,
+        fetched: &mut Fetched,
+    ) -> Result<(), ReplenishError> {
         loop {
             let mut snapshot = self.desk.store.read().await.map_err(GatewayError::from)?;
-            let numbers =
-                number::reserved(&mut snapshot, DEVICE_NUMBERS_MAX).await.map_err(GatewayError::from)?;
+            let numbers = number::reserved(&mut snapshot, &product, DEVICE_NUMBERS_MAX).await;
+            let numbers = numbers.map_err(GatewayError::from)?;
             drop(snapshot);
             if numbers.is_empty() {
-                return Ok((stocked, refused));
+                return Ok(());
             }
             // A batch is issued whole or not at all, so a refused one is halved until the numbers that
             // are at fault stand alone.
@@ -118,15 +140,19 @@ impl Gateway {
             while let Some(mut batch) = batches.pop_front() {
                 let request = CertificateTransmissionRequest { device_numbers: batch.clone() };
                 match self.upstream.issue(&request).await {
-                    Ok(answer) => stocked += self.file(batch, answer).await?,
+                    Ok(answer) => fetched.stocked += self.file(batch, answer).await?,
                     Err(UpstreamError::Refused(problem)) if is_about_a_number(&problem) => {
                         let half = batch.split_off(batch.len() / 2);
                         if batch.is_empty() {
-                            refused.extend(self.abandon(half, &problem).await?);
+                            fetched.refused.extend(self.abandon(half, &problem).await?);
                         } else {
                             batches.push_front(half);
                             batches.push_front(batch);
                         }
+                    }
+                    Err(UpstreamError::Refused(problem)) if !problem.code.is_passing() => {
+                        fetched.refuse(product, &problem);
+                        return Ok(());
                     }
                     Err(other) => return Err(other.into()),
                 }
@@ -235,6 +261,13 @@ impl Gateway {
                 Box::pin(async move { Ok(moment::note(transaction, Moment::Replenished, started).await?) })
             })
             .await
+    }
+}
+
+impl Fetched {
+    pub(crate) fn refuse(&mut self, product: ProductCode, problem: &Problem) {
+        tracing::warn!(%product, %problem, "the authority issues nothing more of a product for now");
+        self.refused_products.push((product, problem.to_string()));
     }
 }
 

@@ -268,11 +268,24 @@ async fn an_order_that_is_refused_is_given_up_and_ordered_anew_later() {
     assert_eq!(factory.status_of("A123", CredentialKind::Symmetric).await.reserved, 5);
     factory.authority.refuse_orders(Some(ProblemCode::OverQuota));
     let done = factory.gateway().replenish().await.unwrap();
-    assert_eq!((done.stocked, done.refused_orders.len()), (0, 1));
-    assert!(done.refused_orders[0].1.contains("over-quota"), "{}", done.refused_orders[0].1);
+    assert_eq!((done.stocked, done.refused_products.len()), (0, 1));
+    assert!(done.refused_products[0].1.contains("over-quota"), "{}", done.refused_products[0].1);
     assert_eq!(factory.status_of("A123", CredentialKind::Symmetric).await.reserved, 0);
     factory.authority.refuse_orders(None);
     assert_eq!(factory.gateway().replenish().await.unwrap().stocked, 5);
+}
+
+#[tokio::test]
+async fn a_product_whose_packs_cannot_be_made_stops_no_other() {
+    let (factory, _) = Factory::with_profile(TestDatabase::sqlite(), both(), 0).await;
+    factory.import("DEVICE CODE,3/17\n3012,3\nA123,2\n").await;
+    factory.authority.never_issue("3012-123457", ProblemCode::NoPreWriteKey);
+    let done = factory.gateway().replenish().await.unwrap();
+    assert_eq!(done.stocked, 4, "of A123, both kinds");
+    let refused: Vec<_> = done.refused_products.iter().map(|(product, _)| product.as_str()).collect();
+    assert_eq!(refused, ["3012"]);
+    let row = factory.status_of("3012", CredentialKind::Certificate).await;
+    assert_eq!((row.reserved, row.stocked), (3, 0), "its numbers are kept for later");
 }
 
 #[tokio::test]

@@ -36,16 +36,34 @@ pub async fn reserve(
     audit::append(transaction, cause.time, cause.actor, cause.action, &numbers).await
 }
 
-/// Reserved numbers whose packs are to be fetched, lowest first. Those that a device has are fetched on
-/// the spot, or owed to it.
+/// The products that have numbers whose packs are to be fetched.
 ///
 /// # Errors
 /// The store fails.
-pub async fn reserved(snapshot: &mut Snapshot, limit: usize) -> Result<Vec<DeviceNumber>, StoreError> {
+pub async fn reserved_products(snapshot: &mut Snapshot) -> Result<Vec<ProductCode>, StoreError> {
     let rows: Vec<(String,)> = fetch_all!(
         snapshot,
-        "SELECT id FROM credential WHERE state = 'intended' AND hardware_uid IS NULL \
-         ORDER BY product, digits, serial LIMIT $1",
+        "SELECT DISTINCT product FROM credential WHERE state = 'intended' AND hardware_uid IS NULL \
+         ORDER BY product",
+    )?;
+    rows.iter().map(|(product,)| parsed("credential.product", product)).collect()
+}
+
+/// A product's reserved numbers whose packs are to be fetched, lowest first. Those that a device has are
+/// fetched on the spot, or owed to it.
+///
+/// # Errors
+/// The store fails.
+pub async fn reserved(
+    snapshot: &mut Snapshot,
+    product: &ProductCode,
+    limit: usize,
+) -> Result<Vec<DeviceNumber>, StoreError> {
+    let rows: Vec<(String,)> = fetch_all!(
+        snapshot,
+        "SELECT id FROM credential WHERE product = $1 AND kind = 'certificate' AND state = 'intended' \
+         AND hardware_uid IS NULL ORDER BY digits, serial LIMIT $2",
+        product.as_str(),
         limit as i64,
     )?;
     rows.iter().map(|(number,)| parsed("credential.id", number)).collect()

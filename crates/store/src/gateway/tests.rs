@@ -269,7 +269,7 @@ async fn an_owed_certificate_is_neither_fetched_nor_counted_as_made() {
         let product = || "3012".parse().unwrap();
         assert_eq!(credential::owed(&mut snapshot).await.unwrap(), [(product(), 1)]);
         assert_eq!(credential::completed_between(&mut snapshot, 0, 9_999).await.unwrap(), []);
-        assert_eq!(number::reserved(&mut snapshot, 1).await.unwrap(), [numbered(2)]);
+        assert_eq!(number::reserved(&mut snapshot, &product(), 1).await.unwrap(), [numbered(2)]);
     })
     .await;
 }
@@ -318,7 +318,9 @@ async fn serials_run_on_within_their_range() {
                 number::last_serial(&mut snapshot, &product, serial(first), serial(last)).await.unwrap();
             assert_eq!(found, highest.map(serial), "{first} to {last}");
         }
-        assert_eq!(number::reserved(&mut snapshot, 2).await.unwrap(), [numbered(1), numbered(2)]);
+        let reserved = number::reserved(&mut snapshot, &product, 2).await.unwrap();
+        assert_eq!(reserved, [numbered(1), numbered(2)]);
+        assert_eq!(number::reserved_products(&mut snapshot).await.unwrap(), [product]);
         assert_eq!(pack::named_slots(&mut snapshot).await.unwrap(), (0..249).collect());
         drop(snapshot);
         let again = write!(store, |transaction| number::reserve(transaction, CAUSE, &[numbered(5)]));

@@ -296,8 +296,8 @@ fn replenishment_for_people(done: &Replenishment) -> String {
     for (number, reason) in &done.refused {
         let _ = write!(text, "\n{number} will not be issued: {reason}");
     }
-    for (product, reason) in &done.refused_orders {
-        let _ = write!(text, "\nan order for {product} was refused: {reason}");
+    for (product, reason) in &done.refused_products {
+        let _ = write!(text, "\nnothing more of {product} is issued for now: {reason}");
     }
     text
 }

@@ -4,4 +4,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod boards;
+mod program;
 mod stations;

@@ -23,7 +23,7 @@ use crate::serving::told_to_stop;
 
 /// Arguments of `touchmark station rehearse`.
 #[derive(clap::Args)]
-#[group(id = "what", required = true, multiple = false, args = ["device", "listen"])]
+#[command(group = clap::ArgGroup::new("candidate").required(true).args(["device", "listen"]))]
 pub struct RehearseArguments {
     /// Qualify the board at this address: tcp:HOST:PORT, serial:PATH or http://HOST:PORT/soap.
     /// It must be blank, and must be erased afterwards
@@ -33,17 +33,17 @@ pub struct RehearseArguments {
     #[arg(long, value_name = "HOST", num_args = 0..=1, default_missing_value = "127.0.0.1")]
     listen: Option<String>,
     /// The board's pre-write key, as `authority pre-write-key export --json-file` wrote it
-    #[arg(long, value_name = "FILE", requires = "device")]
+    #[arg(long, value_name = "FILE", conflicts_with = "listen")]
     pre_write_key: Option<PathBuf>,
     /// The board has only the key that is derived from the pre-write key for its chip
-    #[arg(long, requires = "pre_write_key")]
+    #[arg(long, requires = "pre_write_key", conflicts_with = "listen")]
     derive_for_chip: bool,
     /// Cases that the board need not master, such as p-384,own-key
-    #[arg(long, value_name = "CASES", value_delimiter = ',', requires = "device")]
+    #[arg(long, value_name = "CASES", value_delimiter = ',', conflicts_with = "listen")]
     without: Vec<board::Case>,
     /// How long the board may take for a step
     #[arg(long, value_name = "SECONDS", default_value_t = 10,
-          value_parser = clap::value_parser!(u64).range(1..=3_600), requires = "device")]
+          value_parser = clap::value_parser!(u64).range(1..=3_600), conflicts_with = "listen")]
     device_seconds: u64,
 }
 

@@ -140,6 +140,7 @@ mod tests {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
+    use futures_util::FutureExt;
     use futures_util::future::join_all;
 
     use crate::testing::on_both;
@@ -191,8 +192,7 @@ mod tests {
     async fn work_once_begun_is_finished_when_its_caller_goes_away() {
         on_both(async |database| {
             let store = Store::open(&database.url, Schema::Gateway).await.unwrap();
-            let work = tokio::time::timeout(std::time::Duration::ZERO, unit(&store, 0));
-            assert!(work.await.is_err(), "the caller left before the commit");
+            assert!(unit(&store, 0).now_or_never().is_none(), "the caller left before the commit");
             unit(&store, 5).await.unwrap();
             assert_eq!(audit::head(&mut store.read().await.unwrap()).await.unwrap().sequence, 2);
         })

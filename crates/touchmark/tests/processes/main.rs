@@ -10,4 +10,5 @@ mod relay;
 mod search;
 mod services;
 mod site;
+mod soap_schema;
 mod walkthrough;

@@ -16,12 +16,12 @@ use touchmark::surroundings::SystemClock;
 
 use crate::site::Site;
 
-fn workspace() -> PathBuf {
+pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// The Python that `./check` installs the tests' tools into, unless the environment names another.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let installed = || workspace().join("target/tools/python/bin/python");
     env::var_os("TOUCHMARK_PYTHON").map_or_else(installed, PathBuf::from)
 }
@@ -70,8 +70,14 @@ async fn openapi_describes_every_route_with_its_problems() {
             "gateway",
             &[
                 "GET /v1/allotment",
+                "GET /v1/device-registrations",
                 "GET /v1/identity",
+                "GET /v1/registrations",
+                "GET /v1/shut-out",
                 "POST /soap",
+                "POST /v1/apparatus-packs",
+                "POST /v1/collections",
+                "POST /v1/device-packs",
                 "POST /v1/join",
                 "POST /v1/members",
                 "POST /v1/packs",

@@ -4,11 +4,12 @@
 
 pub mod counter;
 pub mod device;
-pub mod feed;
 pub mod incident;
 pub mod journal;
 pub mod reading;
 pub mod request;
+
+pub use crate::feed;
 
 #[cfg(test)]
 mod tests;

@@ -50,6 +50,7 @@ pub mod authority;
 pub mod center;
 mod database;
 mod error;
+pub mod feed;
 pub mod gateway;
 mod key_ring;
 mod schema;

@@ -1,16 +1,8 @@
 //! How far the authority's registrations are stored, and which of them were refused.
 
+pub use crate::feed::{Position, advance, position};
 use crate::statement::count;
 use crate::{Snapshot, StoreError, Transaction};
-
-/// How far the feed is stored.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Position {
-    /// The last record, 0 before the first.
-    pub sequence: u64,
-    /// When the authority was last heard; never before the first time.
-    pub heard: Option<i64>,
-}
 
 /// A record that contradicts what is stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,35 +13,6 @@ pub struct Refused {
     pub subject: String,
     /// What it contradicts.
     pub reason: String,
-}
-
-/// How far the feed is stored.
-///
-/// # Errors
-/// The store fails.
-pub async fn position(snapshot: &mut Snapshot) -> Result<Position, StoreError> {
-    let row: Option<(i64, i64)> = fetch_optional!(snapshot, "SELECT sequence, heard FROM feed WHERE id = 1")?;
-    match row {
-        Some((sequence, heard)) => {
-            Ok(Position { sequence: count("feed.sequence", sequence)?, heard: Some(heard) })
-        }
-        None => Ok(Position::default()),
-    }
-}
-
-/// Notes that all records up to `sequence` are stored.
-///
-/// # Errors
-/// The store fails.
-pub async fn advance(transaction: &mut Transaction, sequence: u64, now: i64) -> Result<(), StoreError> {
-    execute!(
-        transaction,
-        "INSERT INTO feed (id, sequence, heard) VALUES (1, $1, $2) \
-         ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, heard = excluded.heard",
-        sequence.cast_signed(),
-        now,
-    )?;
-    Ok(())
 }
 
 /// Files a record that contradicts what is stored.

@@ -1,4 +1,5 @@
-//! How far the authority's registrations of devices are stored.
+//! How far a role that follows the authority's registrations has stored them. Each such role's schema has a
+//! table `feed` of one row.
 
 use crate::statement::count;
 use crate::{Snapshot, StoreError, Transaction};

@@ -4,23 +4,25 @@
 //! call that is there already gets the answer that it got before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use cert::device::Registration;
 use cert::{DeviceIdentity, Fingerprint, Refusal};
 use identity::DeviceNumber;
 use message::call::{
-    COUNTERS_MAX, Call, CallAnswer, Command, Counter, Event, Outcome, REQUESTS_MAX, Request,
+    COUNTERS_MAX, Call, CallAnswer, Command, Counter, Event, Nonce, Outcome, REQUESTS_MAX, Request,
 };
 use message::soap::Envelope;
 use store::center::counter;
 use store::center::device::{self, Standing};
 use store::center::incident;
-use store::center::journal::{self, CallNumber, Kind, NewEntry};
+use store::center::journal::{self, Answered, CallNumber, Kind, NewEntry};
 use store::center::reading::{self, Reading, Settled, Verdict};
 use store::center::request;
 use store::{StoreError, Transaction};
 
 use crate::center::Center;
+use crate::chain;
 use crate::error::CenterError;
 use crate::incident::IncidentKind;
 use crate::meter::Meter;
@@ -45,8 +47,12 @@ impl Center {
         sender: DeviceIdentity,
         form: Form,
         raw: Vec<u8>,
+        address: Option<SocketAddr>,
     ) -> Result<CallAnswer, CenterError> {
         let call = parse(form.kind(), &raw).map_err(CenterError::Malformed)?;
+        let mut nonce = [0; Nonce::BYTES];
+        self.random.fill(&mut nonce);
+        let fresh = Fresh { nonce: Nonce::new(nonce), address };
         let now = self.desk.now();
         let taken: Result<Result<CallAnswer, Incident>, StoreError> = self
             .desk
@@ -60,7 +66,7 @@ impl Center {
                         number: Some(number_of(&call)),
                         raw,
                     };
-                    let taken = take(transaction, &sender, entry, &call).await?;
+                    let taken = take(transaction, &sender, entry, &call, fresh).await?;
                     if let Err(Incident { kind, detail }) = &taken {
                         incident::note(transaction, &sender.number, kind.as_str(), detail, now).await?;
                     }
@@ -118,11 +124,21 @@ impl Incident {
     }
 }
 
+/// What a call has that is not in it.
+#[derive(Clone, Copy)]
+struct Fresh {
+    /// The nonce of its answer, if it gets one of its own.
+    nonce: Nonce,
+    /// Where it came from.
+    address: Option<SocketAddr>,
+}
+
 async fn take(
     transaction: &mut Transaction,
     sender: &DeviceIdentity,
     mut entry: NewEntry,
     call: &Call,
+    fresh: Fresh,
 ) -> Result<Result<CallAnswer, Incident>, StoreError> {
     let standing = device::standing(transaction, &sender.number).await?;
     let standing = match admitted(sender, call, standing) {
@@ -130,16 +146,32 @@ async fn take(
         Err(incident) => return Ok(Err(incident)),
     };
     let number = number_of(call);
-    if standing.last_call.is_some_and(|last| number <= last) {
-        return answered_before(transaction, &entry, number).await;
+    let last = standing.last_call.as_ref();
+    let mut refused = None;
+    if last.is_some_and(|last| number <= last.number) {
+        match answered_before(transaction, &entry, number).await? {
+            Ok(answer) => return Ok(Ok(answer)),
+            Err(incident) => refused = Some(incident),
+        }
     }
-    if let Err(incident) = check_counters(call, &standing) {
+    if chain::is_fork(last, call.previous.as_ref()) {
+        let detail = format!("{} does not follow the last answer", named(&entry.device, number));
+        refused = Some(Incident::new(IncidentKind::Fork, detail));
+    }
+    if let Some(incident) = refused.or_else(|| check_counters(call, &standing).err()) {
         return Ok(Err(incident));
     }
     entry.time = standing.journal.next_time(entry.time);
-    let answer = make_of(transaction, entry.time, call, &standing).await?;
+    let answer = make_of(transaction, entry.time, call, &standing, fresh.nonce).await?;
     let text = serde_json::to_string(&answer).expect("an answer is plain data");
-    journal::append(transaction, &standing.journal, &entry, Some(&text)).await?;
+    let address = fresh.address.map(|address| address.to_string());
+    let answered = Answered {
+        answer: &text,
+        nonce: fresh.nonce.as_bytes(),
+        is_chained: call.previous.is_some(),
+        address: address.as_deref(),
+    };
+    journal::append(transaction, &standing.journal, &entry, Some(answered)).await?;
     Ok(Ok(answer))
 }
 
@@ -184,14 +216,18 @@ fn check_counters(call: &Call, standing: &Standing) -> Result<(), Incident> {
     Err(Incident::new(IncidentKind::TooManyCounters, detail))
 }
 
+/// A call in words.
+fn named(device: &DeviceNumber, CallNumber { boot, sequence }: CallNumber) -> String {
+    format!("call {sequence} of boot {boot} of {device}")
+}
+
 /// The answer that the same call got before.
 async fn answered_before(
     transaction: &mut Transaction,
     entry: &NewEntry,
     number: CallNumber,
 ) -> Result<Result<CallAnswer, Incident>, StoreError> {
-    let CallNumber { boot, sequence } = number;
-    let name = format!("call {sequence} of boot {boot} of {}", entry.device);
+    let name = named(&entry.device, number);
     match journal::find_call(transaction, &entry.device, number).await? {
         Some(taken) if taken.raw == entry.raw => serde_json::from_str(&taken.answer)
             .map(Ok)
@@ -213,6 +249,7 @@ async fn make_of(
     time: i64,
     call: &Call,
     standing: &Standing,
+    nonce: Nonce,
 ) -> Result<CallAnswer, StoreError> {
     let (device, id) = (&call.device_number, standing.journal.id + 1);
     let mut meters = Meters::of(&standing.counters);
@@ -232,7 +269,7 @@ async fn make_of(
     }
     meters.store(transaction, device).await?;
     let requests = if standing.requests > 0 { hand_out(transaction, device, id).await? } else { Vec::new() };
-    Ok(CallAnswer { call: id, received: time, requests })
+    Ok(CallAnswer { call: id, received: time, nonce: Some(nonce), requests })
 }
 
 async fn hand_out(

@@ -1,9 +1,10 @@
 //! One center: what it is made of, and what it does by itself.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
-use identity::Member;
+use identity::{Member, Random};
 use tokio::time::sleep;
 use transport::Client;
 
@@ -26,13 +27,14 @@ impl Default for Settings {
 pub struct Center {
     pub(crate) member: Member,
     pub(crate) desk: Desk,
+    pub(crate) random: Arc<dyn Random>,
     settings: Settings,
 }
 
 impl Center {
     /// The center that its certificate names `member`, with its books.
-    pub fn new(member: Member, desk: Desk, settings: Settings) -> Self {
-        Self { member, desk, settings }
+    pub fn new(member: Member, desk: Desk, random: Arc<dyn Random>, settings: Settings) -> Self {
+        Self { member, desk, random, settings }
     }
 
     /// The center's books.

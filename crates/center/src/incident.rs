@@ -21,6 +21,8 @@ pub enum IncidentKind {
     ReusedNumber,
     /// Its call comes before one that it has made.
     OutOfOrder,
+    /// Its call does not follow the last one: two devices of one memory, or one with an old memory.
+    Fork,
     /// It names more counters than a device has.
     TooManyCounters,
 }
@@ -36,6 +38,7 @@ impl IncidentKind {
             Self::NotInUse => "not-in-use",
             Self::ReusedNumber => "reused-number",
             Self::OutOfOrder => "out-of-order",
+            Self::Fork => "fork",
             Self::TooManyCounters => "too-many-counters",
         }
     }
@@ -48,6 +51,7 @@ impl IncidentKind {
             | Self::OtherIssuer
             | Self::NotInUse => ProblemCode::NotAllowed,
             Self::ReusedNumber | Self::OutOfOrder => ProblemCode::Conflict,
+            Self::Fork => ProblemCode::Quarantined,
             Self::TooManyCounters => ProblemCode::MalformedRequest,
         }
     }

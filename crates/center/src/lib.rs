@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | which device is which, as the authority says | `register` |
 //! | a call: who sent it, whether it is new, what it means | `call` |
+//! | whether a call follows the last one, so that copies are found | `chain` |
 //! | how a counter is counted, and what is held | [`meter`] |
 //! | what was refused and may be an attack | `incident` |
 //! | what people see, ask of devices and decide | `desk` |
@@ -18,6 +19,7 @@
 
 mod call;
 mod center;
+mod chain;
 mod desk;
 mod error;
 mod incident;

@@ -1,9 +1,9 @@
 //! The operations over HTTP: calls, in JSON and in SOAP.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, RawQuery, Request, State};
@@ -11,11 +11,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
+use axum::{Extension, Router};
 use message::call::{CALL_BYTES_MAX, Call, CallAnswer};
 use message::problem::{Problem, ProblemCode};
 use message::soap::call::{SOAP_ACTION, wsdl};
 use transport::soap::{SoapAnswer, SoapDocument, SoapFault, description};
-use transport::{Device, Json, Refused};
+use transport::{Device, Json, Origin, Refused};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,6 +26,12 @@ use crate::center::Center;
 use crate::error::CenterError;
 
 type Here = State<Arc<Center>>;
+/// Where a call came from, which the evidence of a copied device says.
+type From = Option<Extension<Origin>>;
+
+fn address(from: From) -> Option<SocketAddr> {
+    from.map(|Extension(origin)| origin.address)
+}
 
 impl Center {
     /// All that devices may ask of this center.
@@ -62,9 +69,10 @@ struct Description;
 async fn calls(
     State(center): Here,
     Device(device): Device,
+    origin: From,
     JsonDocument(raw): JsonDocument,
 ) -> Result<Json<CallAnswer>, Refused> {
-    center.take(device, Form::Json, raw).await.map(Json).map_err(refused)
+    center.take(device, Form::Json, raw, address(origin)).await.map(Json).map_err(refused)
 }
 
 /// Takes a call as SOAP 1.1; `GET /soap?wsdl` describes it.
@@ -78,6 +86,7 @@ async fn calls(
 async fn soap(
     State(center): Here,
     device: Result<Device, Refused>,
+    origin: From,
     document: SoapDocument,
 ) -> Result<SoapAnswer<CallAnswer>, SoapFault> {
     let Device(device) = device?;
@@ -85,7 +94,7 @@ async fn soap(
     if raw.len() > CALL_BYTES_MAX {
         return Err(Problem::new(ProblemCode::TooLarge, TOO_LARGE).into());
     }
-    Ok(SoapAnswer(center.take(device, Form::Soap, raw).await.map_err(refused)?))
+    Ok(SoapAnswer(center.take(device, Form::Soap, raw, address(origin)).await.map_err(refused)?))
 }
 
 async fn described(query: RawQuery, headers: HeaderMap) -> Result<Response, Refused> {

@@ -6,11 +6,15 @@
 //! A device numbers its calls: by the number of the boot, and within a boot from 1 on. Until it has an
 //! answer it repeats the same call byte for byte, and gets the same answer, however often it asks. What the
 //! center wants of the device is in the answers, until the device has said in a later call what came of it.
+//!
+//! Calls are chained: each answer carries a fresh [`Nonce`], and the next call says which one the device kept.
+//! Two devices with one memory, or one with an old memory, cannot both say the right one.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use identity::DeviceNumber;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -35,6 +39,10 @@ pub struct Call {
     /// The call's number since then.
     #[schema(value_type = u32, minimum = 1)]
     pub sequence: NonZeroU32,
+    /// The nonce of the last answer that the device kept, [`Nonce::NONE`] before the first. Absent from
+    /// firmware that does not know it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub previous: Option<Nonce>,
     /// What happened.
     pub event: Event,
     /// What came of the center's requests.
@@ -109,6 +117,9 @@ pub struct CallAnswer {
     pub call: u64,
     /// When the center took it, in seconds since 1970.
     pub received: i64,
+    /// What the device's next call is to name as `previous`. Absent from answers of centers that did not know it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub nonce: Option<Nonce>,
     /// What the device is to do, in this order.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub requests: Vec<Request>,
@@ -167,6 +178,58 @@ pub enum Outcome {
         /// Why.
         reason: ShortText,
     },
+}
+
+/// 128 random bits of an answer, base64 in text. It is no secret; it is only never the same twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, format = "byte", min_length = 24, max_length = 24)]
+pub struct Nonce([u8; Self::BYTES]);
+
+impl Nonce {
+    /// How many bytes it has.
+    pub const BYTES: usize = 16;
+    /// What a device names that has kept no answer yet: zeros.
+    pub const NONE: Self = Self([0; Self::BYTES]);
+
+    /// The nonce of these random bytes.
+    pub const fn new(random: [u8; Self::BYTES]) -> Self {
+        Self(random)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+}
+
+impl FromStr for Nonce {
+    type Err = NotAWord;
+
+    fn from_str(text: &str) -> Result<Self, NotAWord> {
+        let bytes = BASE64_STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(NotAWord("a nonce is 16 bytes in base64"))
+    }
+}
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&BASE64_STANDARD.encode(self.0))
+    }
+}
+
+impl TryFrom<String> for Nonce {
+    type Error = NotAWord;
+
+    fn try_from(text: String) -> Result<Self, NotAWord> {
+        text.parse()
+    }
+}
+
+impl From<Nonce> for String {
+    fn from(nonce: Nonce) -> Self {
+        nonce.to_string()
+    }
 }
 
 /// A text is not what it should be.
@@ -346,6 +409,7 @@ mod tests {
             r#"{"deviceNumber":"A123-654321","boot":3,"sequence":8,"event":{"call":"service","faultCode":"E-13"},"results":[{"request":13,"outcome":{"outcome":"refused","reason":"no such counter"}}]}"#,
             r#"{"deviceNumber":"A123-654321","boot":3,"sequence":9,"event":{"call":"supply","consumable":"toner","remainingPercent":5}}"#,
             r#"{"deviceNumber":"A123-654321","boot":4,"sequence":1,"event":{"call":"poll"}}"#,
+            r#"{"deviceNumber":"A123-654321","boot":4,"sequence":2,"previous":"AAECAwQFBgcICQoLDA0ODw==","event":{"call":"poll"}}"#,
         ] {
             let call: Call = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&call).unwrap(), json);
@@ -354,7 +418,7 @@ mod tests {
 
     #[test]
     fn answers_read_back() {
-        let json = r#"{"call":1,"received":1767225600,"requests":[{"request":12,"command":{"command":"setInitialValue","name":"total","value":0}},{"request":13,"command":{"command":"readCounters"}}]}"#;
+        let json = r#"{"call":1,"received":1767225600,"nonce":"AAECAwQFBgcICQoLDA0ODw==","requests":[{"request":12,"command":{"command":"setInitialValue","name":"total","value":0}},{"request":13,"command":{"command":"readCounters"}}]}"#;
         let answer: CallAnswer = serde_json::from_str(json).unwrap();
         assert_eq!(serde_json::to_string(&answer).unwrap(), json);
     }
@@ -368,6 +432,8 @@ mod tests {
             (r#""value":100"#, r#""value":9007199254740992"#),
             (r#""name":"total""#, r#""name":"To tal""#),
             (r#""boot":3"#, r#""boot":3,"more":1"#),
+            (r#""boot":3"#, r#""boot":3,"previous":"AAECAwQFBgcICQoLDA0O""#),
+            (r#""boot":3"#, r#""boot":3,"previous":"AAECAwQFBgcICQoLDA0ODxAR""#),
         ] {
             let good = r#"{"deviceNumber":"A123-654321","boot":3,"sequence":7,"event":{"call":"counter","counters":[{"name":"total","value":100}]}}"#;
             let bad = good.replace(field, value);

@@ -54,6 +54,9 @@ pub enum ProblemCode {
     ProofFailed,
     /// The credential's state does not allow this step.
     IllegalState,
+    /// The device's calls do not follow one another, and its number waits for a person's decision; keep the
+    /// call.
+    Quarantined,
     /// A reused idempotency key came with a different request.
     Conflict,
     /// This service has as much to do as it takes on; try again later.
@@ -90,6 +93,7 @@ impl ProblemCode {
             Self::NoLease => "no-lease",
             Self::ProofFailed => "proof-failed",
             Self::IllegalState => "illegal-state",
+            Self::Quarantined => "quarantined",
             Self::Conflict => "conflict",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
@@ -102,7 +106,7 @@ impl ProblemCode {
         match self {
             Self::MalformedRequest => 400,
             Self::NotAuthenticated => 401,
-            Self::NotAllowed | Self::TokenRefused => 403,
+            Self::NotAllowed | Self::TokenRefused | Self::Quarantined => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::AlreadyMade

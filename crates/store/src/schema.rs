@@ -44,7 +44,11 @@ const AUTHENTICATOR: &[Step] = &[
     ("second form", include_str!("../migrations/authenticator/second_form.sql")),
 ];
 
-const CENTER: &[Step] = &[AUDIT_AND_VAULT, ("center", include_str!("../migrations/center/center.sql"))];
+const CENTER: &[Step] = &[
+    AUDIT_AND_VAULT,
+    ("center", include_str!("../migrations/center/center.sql")),
+    ("nonce", include_str!("../migrations/center/nonce.sql")),
+];
 
 impl Schema {
     pub(crate) fn migrator(self) -> Migrator {

@@ -130,6 +130,12 @@ impl EmulatedDevice {
         flash_file::write(path, self.module.board())
     }
 
+    /// Another device with the same memory, as a cloner makes one. It is kept in no file.
+    #[must_use]
+    pub fn copy(&mut self) -> Self {
+        Self { module: WriteModule::new(self.module.board().clone()), file: None }
+    }
+
     /// Answers one frame; what the device wrote is kept before it answers.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod billing;
+mod chain;
 mod identity;
 mod plant;
 mod requests;

@@ -113,6 +113,20 @@ impl Plant {
         device
     }
 
+    /// So many devices of one key, which is quickly made.
+    pub async fn fleet(&mut self, count: usize) -> Vec<Device> {
+        let first = self.unnamed("3012-000000");
+        let mut devices = Vec::new();
+        for serial in 0..count {
+            let number: DeviceNumber = format!("3012-{serial:06}").parse().unwrap();
+            let identity = DeviceIdentity { number: number.clone(), ..first.identity.clone() };
+            devices.push(Device { number, identity, credential: first.credential.clone() });
+        }
+        let records = devices.iter().map(|device| self.record(device, CredentialState::Verified)).collect();
+        self.center.register(DeviceRegistrations { records }).await.unwrap();
+        devices
+    }
+
     /// A device that the center has not heard of.
     pub fn unnamed(&self, number: &str) -> Device {
         self.issued_by(&self.issuing, number)
@@ -132,10 +146,15 @@ impl Plant {
 
     /// The authority says where a device stands.
     pub async fn name(&mut self, device: &Device, state: CredentialState) {
+        let records = vec![self.record(device, state)];
+        self.center.register(DeviceRegistrations { records }).await.unwrap();
+    }
+
+    fn record(&mut self, device: &Device, state: CredentialState) -> DeviceRegistration {
         self.records += 1;
         let issuer = Certificate::parse(self.issuing.certificate()).unwrap().fingerprint();
         let bytes = |fingerprint: Fingerprint| Bytes(fingerprint.as_bytes().to_vec());
-        let record = DeviceRegistration {
+        DeviceRegistration {
             sequence: self.records,
             time: self.clock.epoch_seconds(),
             device_number: device.number.clone(),
@@ -143,8 +162,7 @@ impl Plant {
             public_key_sha256: bytes(device.identity.spki_sha256),
             issuer_sha256: bytes(issuer),
             hardware_uid: None,
-        };
-        self.center.register(DeviceRegistrations { records: vec![record] }).await.unwrap();
+        }
     }
 
     /// Ends the center and opens it again.
@@ -217,6 +235,7 @@ impl Device {
             device_number: self.number.clone(),
             boot: boot.try_into().unwrap(),
             sequence: sequence.try_into().unwrap(),
+            previous: None,
             event,
             results: Vec::new(),
         }
@@ -243,7 +262,7 @@ pub fn refusal<T>(result: Result<T, CallError>) -> Problem {
 async fn opened(database: &TestDatabase, clock: &Arc<TestClock>) -> (Arc<Center>, Store) {
     let store = Store::open(&database.url, Schema::Center).await.unwrap();
     let desk = Desk::new(store.clone(), Arc::clone(clock) as _);
-    (Arc::new(Center::new(member(), desk, Settings::default())), store)
+    (Arc::new(Center::new(member(), desk, Arc::new(SystemRandom), Settings::default())), store)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> T {

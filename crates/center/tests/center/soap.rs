@@ -2,7 +2,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use message::call::{Call, CallAnswer, Command, Event, Outcome, RequestResult};
+use message::call::{Call, CallAnswer, Command, Event, Nonce, Outcome, RequestResult};
 use message::problem::ProblemCode;
 use message::soap::call::{NAMESPACE, SOAP_ACTION};
 use message::soap::{AnswerError, Envelope, document};
@@ -89,6 +89,7 @@ fn every_kind_of_call_reads_back_from_soap() {
             device_number: "3012-000001".parse().unwrap(),
             boot: 1.try_into().unwrap(),
             sequence: 2.try_into().unwrap(),
+            previous: Some(Nonce::new([0xfe; 16])),
             event,
             results: vec![RequestResult { request: 7, outcome: Outcome::Refused { reason: text("no") } }],
         };

@@ -23,6 +23,7 @@ impl Message for Call {
         body.element("DeviceNumber", &self.device_number);
         body.element("Boot", self.boot);
         body.element("Sequence", self.sequence);
+        self.previous.iter().for_each(|nonce| body.element("Previous", nonce));
         match &self.event {
             Event::Counter { counters } => body.nest("CounterNotification", |element| {
                 counters.iter().for_each(|counter| write_counter(element, "Counter", counter));
@@ -54,6 +55,7 @@ impl Message for Call {
             device_number: body.value("DeviceNumber")?,
             boot: body.value("Boot")?,
             sequence: body.value("Sequence")?,
+            previous: body.optional_value("Previous")?,
             event: read_event(body)?,
             results: all(body, "RequestResult", read_result)?,
         })
@@ -68,6 +70,7 @@ impl Message for CallAnswer {
     fn write_body(&self, body: &mut Writer) {
         body.element("Call", self.call);
         body.element("Received", self.received);
+        self.nonce.iter().for_each(|nonce| body.element("Nonce", nonce));
         for Request { request, command } in &self.requests {
             body.nest("Request", |element| {
                 element.element("Number", request);
@@ -91,6 +94,7 @@ impl Message for CallAnswer {
         Ok(Self {
             call: body.value("Call")?,
             received: body.value("Received")?,
+            nonce: body.optional_value("Nonce")?,
             requests: all(body, "Request", read_request)?,
         })
     }

@@ -3,7 +3,7 @@
 use identity::{CredentialState, DeviceNumber, HardwareUid};
 
 use super::counter::Counter;
-use super::journal::{CallNumber, Head};
+use super::journal::{CallNumber, Head, LastCall, NONCE_BYTES};
 use crate::statement::{count, parsed};
 use crate::{Snapshot, StoreError, Transaction};
 
@@ -34,7 +34,7 @@ pub struct Standing {
     /// Where its credential stands.
     pub state: CredentialState,
     /// Its last call.
-    pub last_call: Option<CallNumber>,
+    pub last_call: Option<LastCall>,
     /// How many requests are open for it.
     pub requests: u64,
     /// Its counters.
@@ -95,11 +95,13 @@ pub async fn standing(
     let rows: Vec<StandingRow> = fetch_all!(
         snapshot,
         "SELECT public_key_sha256, issuer_sha256, state, \
-         (SELECT max(journal.number) FROM journal WHERE journal.device = device.number) AS last_call, \
+         last.id AS last_id, last.number AS last_number, last.nonce AS last_nonce, last.chained, \
          (SELECT count(*) FROM request WHERE request.device = device.number AND finished_by IS NULL) \
          AS requests, head.id AS head_id, head.time AS head_time, head.hash AS head_hash, \
          counter.name AS counter, counter.base, counter.held \
          FROM device LEFT JOIN journal AS head ON head.id = (SELECT max(id) FROM journal) \
+         LEFT JOIN journal AS last ON last.device = device.number AND last.number = \
+         (SELECT max(journal.number) FROM journal WHERE journal.device = device.number) \
          LEFT JOIN counter ON counter.device = device.number WHERE device.number = $1",
         number.to_string(),
     )?;
@@ -152,7 +154,10 @@ struct StandingRow {
     public_key_sha256: Vec<u8>,
     issuer_sha256: Vec<u8>,
     state: String,
-    last_call: Option<i64>,
+    last_id: Option<i64>,
+    last_number: Option<i64>,
+    last_nonce: Option<Vec<u8>>,
+    chained: Option<i64>,
     requests: i64,
     head_id: Option<i64>,
     head_time: Option<i64>,
@@ -169,16 +174,27 @@ impl StandingRow {
         Some(count("counter.base", base).map(counter))
     }
 
+    fn last_call(&self) -> Result<Option<LastCall>, StoreError> {
+        let (Some(id), Some(number)) = (self.last_id, self.last_number) else { return Ok(None) };
+        let nonce = self.last_nonce.as_deref().map(<[u8; NONCE_BYTES]>::try_from).transpose();
+        Ok(Some(LastCall {
+            id: count("journal.id", id)?,
+            number: CallNumber::from_stored(number)?,
+            nonce: nonce.map_err(|_| StoreError::Corrupt { what: "journal.nonce" })?,
+            is_chained: self.chained == Some(1),
+        }))
+    }
+
     fn standing(self, counters: Vec<Counter>) -> Result<Standing, StoreError> {
         let journal = match (self.head_id, self.head_time, self.head_hash) {
             (Some(id), Some(time), Some(hash)) => Head { id: count("journal.id", id)?, time, hash },
             _ => Head::of_nothing(),
         };
         Ok(Standing {
+            last_call: self.last_call()?,
             public_key_sha256: hash("device.public_key_sha256", self.public_key_sha256)?,
             issuer_sha256: hash("device.issuer_sha256", self.issuer_sha256)?,
             state: parsed("device.state", &self.state)?,
-            last_call: self.last_call.map(CallNumber::from_stored).transpose()?,
             requests: count("request", self.requests)?,
             counters,
             journal,

@@ -14,6 +14,9 @@ const LABEL: &[u8] = b"touchmark journal 1";
 /// What the first entry follows.
 const BEFORE_FIRST: [u8; 32] = [0; 32];
 
+/// The bytes of an answer's nonce.
+pub const NONCE_BYTES: usize = 16;
+
 /// A call's number on its device: the boot, and its place since then. A later call has a higher one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallNumber {
@@ -68,6 +71,32 @@ pub struct NewEntry {
     pub number: Option<CallNumber>,
     /// What came, byte for byte.
     pub raw: Vec<u8>,
+}
+
+/// What a call was answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answered<'a> {
+    /// The answer, for when the call is repeated.
+    pub answer: &'a str,
+    /// The nonce in it.
+    pub nonce: &'a [u8; NONCE_BYTES],
+    /// Whether the call named the nonce of the answer before.
+    pub is_chained: bool,
+    /// The address that it came from, where that is known.
+    pub address: Option<&'a str>,
+}
+
+/// The last call of a device.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LastCall {
+    /// Its entry.
+    pub id: u64,
+    /// Its number on the device.
+    pub number: CallNumber,
+    /// The nonce that it was answered with; none where it was taken before there were any.
+    pub nonce: Option<[u8; NONCE_BYTES]>,
+    /// Whether it named the nonce of the answer before.
+    pub is_chained: bool,
 }
 
 /// A call that was taken before.
@@ -150,8 +179,7 @@ pub async fn head(snapshot: &mut Snapshot) -> Result<Head, StoreError> {
     }
 }
 
-/// Appends an entry after `head`, where this unit of work has seen the journal end, with the answer that
-/// a call gets.
+/// Appends an entry after `head`, where this unit of work has seen the journal end, with what a call is answered.
 ///
 /// # Errors
 /// The device has made a call of this number, or the store fails.
@@ -159,13 +187,13 @@ pub async fn append(
     transaction: &mut Transaction,
     head: &Head,
     entry: &NewEntry,
-    answer: Option<&str>,
+    answered: Option<Answered<'_>>,
 ) -> Result<Head, StoreError> {
     let head = head.followed_by(entry);
     execute!(
         transaction,
-        "INSERT INTO journal (id, time, kind, device, number, raw, hash, answer) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO journal (id, time, kind, device, number, raw, hash, answer, nonce, chained, address) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         head.id.cast_signed(),
         entry.time,
         entry.kind.as_str(),
@@ -173,7 +201,10 @@ pub async fn append(
         entry.number.map(CallNumber::stored),
         &entry.raw,
         &head.hash,
-        answer,
+        answered.map(|answered| answered.answer),
+        answered.map(|answered| answered.nonce.as_slice()),
+        answered.map(|answered| i64::from(answered.is_chained)),
+        answered.and_then(|answered| answered.address),
     )?;
     Ok(head)
 }

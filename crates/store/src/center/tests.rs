@@ -2,7 +2,7 @@
 
 use identity::CredentialState;
 
-use super::journal::{CallNumber, Head, Kind, NewEntry};
+use super::journal::{Answered, CallNumber, Head, Kind, LastCall, NewEntry};
 use super::{device, incident, journal, request};
 use crate::testing::on_both;
 use crate::{Schema, Store, StoreError};
@@ -38,7 +38,9 @@ async fn call(store: &Store, serial: u32, number: CallNumber, raw: &'static str)
         .write(move |transaction| {
             Box::pin(async move {
                 let head = journal::head(transaction).await?;
-                journal::append(transaction, &head, &entry, Some("answer")).await
+                let answered =
+                    Answered { answer: "answer", nonce: &[7; 16], is_chained: true, address: None };
+                journal::append(transaction, &head, &entry, Some(answered)).await
             })
         })
         .await
@@ -60,7 +62,8 @@ async fn a_device_stands_as_it_was_named_last_and_as_it_has_called() {
         let mut snapshot = store.read().await.unwrap();
         let number = |serial| named(serial, CredentialState::Verified).number;
         let first = device::standing(&mut snapshot, &number(1)).await.unwrap().unwrap();
-        assert_eq!((first.state, first.last_call), (CredentialState::Verified, Some(highest)));
+        let last = LastCall { id: 2, number: highest, nonce: Some([7; 16]), is_chained: true };
+        assert_eq!((first.state, first.last_call), (CredentialState::Verified, Some(last)));
         let second = device::standing(&mut snapshot, &number(2)).await.unwrap().unwrap();
         assert_eq!((second.state, second.last_call), (CredentialState::Voided, None));
         assert_eq!(device::standing(&mut snapshot, &number(3)).await.unwrap(), None);

@@ -176,7 +176,7 @@ async fn serve(config: &CenterConfig, edge: &Edge) -> anyhow::Result<()> {
     }
     let authority = files.client(&member_files::load_host(&config.data)?, Arc::clone(&edge.clock))?;
     let desk = open_desk(config, edge).await?;
-    let here = Arc::new(Center::new(files.member.clone(), desk, config.settings()));
+    let here = Arc::new(Center::new(files.member.clone(), desk, Arc::clone(&edge.random), config.settings()));
     // Whoever has no certificate has nothing to ask here.
     let limits = Limits { open_to_all: &[], ..config.limits.limits() };
     let router = Arc::clone(&here).router();

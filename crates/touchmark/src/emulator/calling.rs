@@ -1,8 +1,8 @@
 //! What a device remembers of its calls, in the counter information of its NVRAM.
 //!
 //! A call is written down before it is sent, and struck out in the same write that keeps what its answer
-//! asks for. So a call whose answer was lost is made again byte for byte, whatever happened in between, and
-//! a request is followed once.
+//! asks for, and the nonce that the next call must name. So a call whose answer was lost is made again byte
+//! for byte, whatever happened in between, a request is followed once, and the device is never taken for a copy.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -11,8 +11,8 @@ use device::nvram::{self, Nvram, NvramBuffer};
 use device::slots::StoreError;
 use identity::DeviceNumber;
 use message::call::{
-    Call, CallAnswer, Command, Counter, CounterName, CounterValue, Event, Outcome, REQUESTS_MAX, Request,
-    RequestResult,
+    Call, CallAnswer, Command, Counter, CounterName, CounterValue, Event, Nonce, Outcome, REQUESTS_MAX,
+    Request, RequestResult,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,9 @@ pub struct Calling {
     /// The call that has no answer yet, as it is sent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     unanswered: Option<String>,
+    /// The nonce of the last answer.
+    #[serde(default)]
+    previous: Nonce,
     /// What the next call takes along.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     results: Vec<RequestResult>,
@@ -98,6 +101,7 @@ impl Calling {
             device_number: number.clone(),
             boot: NonZeroU32::new(self.boot).expect(is_nonzero),
             sequence: NonZeroU32::new(self.sequence).expect(is_nonzero),
+            previous: Some(self.previous),
             event,
             results: self.results.iter().take(REQUESTS_MAX).cloned().collect(),
         };
@@ -108,9 +112,11 @@ impl Calling {
         Ok(())
     }
 
-    /// Takes the answer to the call that had none: its results have arrived, and each new request is followed.
+    /// Takes the answer to the call that had none: its results have arrived, its nonce is kept, and
+    /// each new request is followed.
     fn take(&mut self, answer: &CallAnswer) {
         self.unanswered = None;
+        self.previous = answer.nonce.unwrap_or(Nonce::NONE);
         self.results.clear();
         for Request { request, command } in &answer.requests {
             if *request > self.followed {

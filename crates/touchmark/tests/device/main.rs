@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail a test by panicking")]
 
+mod calling;
 mod collect;
 mod command;
 mod flash_file;

@@ -121,7 +121,7 @@ fn a_device_calls_home_and_does_what_it_is_asked() {
     fs::rename(fleet.site.file("copy.flash"), flash(&fleet.site, 0)).unwrap();
     assert!(fleet.call(0, &["counter", "--set", "total=9999"]).is_none());
     let incidents = fleet.list(&["center", "incidents"]);
-    assert_eq!((incidents.len(), &incidents[0]["kind"]), (1, &Value::from("reused-number")));
+    assert_eq!((incidents.len(), &incidents[0]["kind"]), (1, &Value::from("fork")));
     assert_eq!(fleet.billed(0), 147);
 
     // What is turned back waits for a person.

@@ -7,6 +7,9 @@ use identity::CredentialState;
 use identity::line::{Refusal, Session};
 use identity::profile::SymmetricForm;
 use message::bytes::{Bytes, SecretBytes};
+use message::call::{
+    Call, CallAnswer, Command as Order, Counter, Event, Nonce, Outcome, Request, RequestResult, ShortText,
+};
 use message::device::{
     CertificateReceptionResponse, DeviceIdentification, DeviceIdentificationRequest, DeviceWriteResult,
     DeviceWriteResultResponse, KeyRequest, PackTransmission, SigningRequestTransmission, WriteResultRequest,
@@ -15,7 +18,7 @@ use message::issue::{CertificateTransmission, CertificateTransmissionRequest, Nu
 use message::lease::{AttemptId, Lease, LeaseRequest};
 use message::pack::{ApparatusPack, CertificatePack, CredentialPack, PackKey, Sealed};
 use message::result::{Confirmation, Proof, WriteOutcome, WriteResultResponse, WriteResultTransmission};
-use message::soap::{Message, document, wsdl};
+use message::soap::{Message, call, document, wsdl};
 
 use crate::services::{python, workspace};
 
@@ -170,12 +173,51 @@ fn of_stations_and_devices() -> Vec<String> {
     documents
 }
 
-/// What an XML Schema validator says of each document: nothing where it fits.
-fn faults(documents: &[String]) -> Vec<Option<String>> {
+fn of_devices_and_centers() -> Vec<String> {
+    let text_of = |text: &str| -> ShortText { text.parse().unwrap() };
+    let total = Counter { name: "total".parse().unwrap(), value: 9_007_199_254_740_991.try_into().unwrap() };
+    let events = [
+        Event::Counter { counters: vec![total.clone(), total.clone()] },
+        Event::Service { fault_code: text_of("E-13 <door>") },
+        Event::Supply { consumable: text_of("toner"), remaining_percent: 5.try_into().unwrap() },
+        Event::Alarm { alarm: text_of("hot & loud") },
+        Event::Manual { note: text_of("ring me") },
+        Event::Poll,
+    ];
+    let outcomes = [Outcome::Done, Outcome::Refused { reason: text_of("no") }];
+    let results: Vec<_> =
+        (1..).zip(outcomes).map(|(request, outcome)| RequestResult { request, outcome }).collect();
+    let made = |event: Event, previous, results: &[RequestResult]| Call {
+        device_number: "A123-654321".parse().unwrap(),
+        boot: 1.try_into().unwrap(),
+        sequence: u32::MAX.try_into().unwrap(),
+        previous,
+        event,
+        results: results.to_vec(),
+    };
+    let commands = [
+        Order::ReadCounters,
+        Order::SetInitialValue { name: total.name.clone(), value: total.value },
+        Order::RenewCertificate,
+        Order::FetchFirmware { package: text_of("3012-2.1") },
+    ];
+    let requests: Vec<_> =
+        (1..).zip(commands).map(|(request, command)| Request { request, command }).collect();
+    let nonce = Some(Nonce::new([0xfb; 16]));
+    let mut documents: Vec<String> =
+        events.iter().map(|event| text(made(event.clone(), nonce, &results))).collect();
+    documents.push(text(made(Event::Poll, None, &[])));
+    documents.push(text(CallAnswer { call: 1, received: -1, nonce, requests }));
+    documents.push(text(CallAnswer { call: u64::MAX, received: 1, nonce: None, requests: Vec::new() }));
+    documents
+}
+
+/// What an XML Schema validator says of each document: nothing where it fits the description.
+fn faults(wsdl: String, documents: &[String]) -> Vec<Option<String>> {
     let script = workspace().join("crates/touchmark/tests/python/validate_soap.py");
     let mut process = Command::new(python())
         .arg(script)
-        .arg(wsdl(ADDRESS))
+        .arg(wsdl)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -189,7 +231,11 @@ fn faults(documents: &[String]) -> Vec<Option<String>> {
 #[test]
 fn every_message_is_as_described() {
     let documents = [of_gateways_and_stations(), of_stations_and_devices()].concat();
-    for (document, fault) in documents.iter().zip(faults(&documents)) {
+    for (document, fault) in documents.iter().zip(faults(wsdl(ADDRESS), &documents)) {
+        assert_eq!(fault, None, "{document}");
+    }
+    let calls = of_devices_and_centers();
+    for (document, fault) in calls.iter().zip(faults(call::wsdl(ADDRESS), &calls)) {
         assert_eq!(fault, None, "{document}");
     }
 }
@@ -203,5 +249,5 @@ fn the_description_refuses_what_is_none() {
         good.replace("t:DeviceNumber", "t:Number"),
         good.replace(&"ab".repeat(16), "ab"),
     ];
-    assert!(faults(&bad).iter().all(Option::is_some), "{bad:?}");
+    assert!(faults(wsdl(ADDRESS), &bad).iter().all(Option::is_some), "{bad:?}");
 }

@@ -88,7 +88,8 @@ impl Fleet {
         let (url, clock) = (url.to_owned(), Arc::clone(&edge.clock));
         let store = runtime.spawn(async move { Store::open(&url, Schema::Center).await }).await??;
         let desk = Desk::new(store.clone(), Arc::clone(&clock));
-        let center = Arc::new(Center::new(server.clone(), desk, Settings::default()));
+        let center =
+            Arc::new(Center::new(server.clone(), desk, Arc::clone(&edge.random), Settings::default()));
         let devices = register(&center, &issuing, &trust, &server, devices.min(DEVICES_MAX), edge).await?;
 
         let tls = Arc::new(HostTls::new(trust.clone(), &credential, clock)?);
@@ -235,6 +236,7 @@ async fn call(connection: &mut SendRequest<Body>, server: SocketAddr, device: &D
         device_number: device.number.clone(),
         boot: 1.try_into()?,
         sequence: sequence.try_into()?,
+        previous: None,
         event: Event::Counter { counters: vec![total] },
         results: Vec::new(),
     };

@@ -1,0 +1,19 @@
+//! The chain of a device's calls: each names the nonce of the answer before.
+//!
+//! Of two devices with one memory, or one that was given an old memory back, only one can name the nonce that
+//! the center gave out last. An honest device always can: it strikes out a call in the same write that keeps
+//! the answer's nonce, and until then repeats the call byte for byte.
+
+use message::call::Nonce;
+use store::center::journal::LastCall;
+
+/// Whether a call that is not a repetition forks the chain: it names another nonce than that of the last
+/// answer, or none although the device has named them before. Firmware that knows of none need not.
+pub fn is_fork(last: Option<&LastCall>, previous: Option<&Nonce>) -> bool {
+    let Some(last) = last else { return false };
+    let Some(expected) = &last.nonce else { return false };
+    match previous {
+        None | Some(&Nonce::NONE) => last.is_chained,
+        Some(previous) => previous.as_bytes() != expected,
+    }
+}

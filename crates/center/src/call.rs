@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use cert::device::Registration;
 use cert::{DeviceIdentity, Fingerprint, Refusal};
-use identity::DeviceNumber;
+use identity::{DeviceNumber, Member};
 use message::call::{
     COUNTERS_MAX, Call, CallAnswer, Command, Counter, Event, Nonce, Outcome, REQUESTS_MAX, Request,
 };
@@ -17,6 +17,7 @@ use store::center::counter;
 use store::center::device::{self, Standing};
 use store::center::incident;
 use store::center::journal::{self, Answered, CallNumber, Kind, NewEntry};
+use store::center::quarantine;
 use store::center::reading::{self, Reading, Settled, Verdict};
 use store::center::request;
 use store::{StoreError, Transaction};
@@ -26,6 +27,7 @@ use crate::chain;
 use crate::error::CenterError;
 use crate::incident::IncidentKind;
 use crate::meter::Meter;
+use crate::quarantine::begin;
 
 /// How many counters a device has at most, over all its calls.
 const COUNTERS_OF_DEVICE_MAX: usize = 64;
@@ -53,7 +55,7 @@ impl Center {
         let mut nonce = [0; Nonce::BYTES];
         self.random.fill(&mut nonce);
         let fresh = Fresh { nonce: Nonce::new(nonce), address };
-        let now = self.desk.now();
+        let (now, center) = (self.desk.now(), self.member.clone());
         let taken: Result<Result<CallAnswer, Incident>, StoreError> = self
             .desk
             .store
@@ -66,7 +68,7 @@ impl Center {
                         number: Some(number_of(&call)),
                         raw,
                     };
-                    let taken = take(transaction, &sender, entry, &call, fresh).await?;
+                    let taken = take(transaction, &center, &sender, entry, &call, fresh).await?;
                     if let Err(Incident { kind, detail }) = &taken {
                         incident::note(transaction, &sender.number, kind.as_str(), detail, now).await?;
                     }
@@ -94,7 +96,9 @@ pub(crate) fn parse(kind: Kind, raw: &[u8]) -> Result<Call, String> {
         Kind::SoapCall => Envelope::parse(raw)
             .and_then(|envelope| envelope.message())
             .map_err(|fault| fault.problem().detail.clone())?,
-        Kind::Request | Kind::Release => return Err("this is no call".to_owned()),
+        Kind::Request | Kind::Release | Kind::Fork | Kind::Readmission => {
+            return Err("this is no call".to_owned());
+        }
     };
     if call.results.len() > REQUESTS_MAX {
         return Err(format!("a call has at most {REQUESTS_MAX} results"));
@@ -135,6 +139,7 @@ struct Fresh {
 
 async fn take(
     transaction: &mut Transaction,
+    center: &Member,
     sender: &DeviceIdentity,
     mut entry: NewEntry,
     call: &Call,
@@ -145,27 +150,38 @@ async fn take(
         Ok(standing) => standing,
         Err(incident) => return Ok(Err(incident)),
     };
-    let number = number_of(call);
-    let last = standing.last_call.as_ref();
-    let mut refused = None;
-    if last.is_some_and(|last| number <= last.number) {
-        match answered_before(transaction, &entry, number).await? {
-            Ok(answer) => return Ok(Ok(answer)),
-            Err(incident) => refused = Some(incident),
+    let place = place(transaction, &standing, &entry, call).await?;
+    let address = fresh.address.map(|address| address.to_string());
+    if standing.is_quarantined {
+        let is_following = match place {
+            Place::Next | Place::Refused(_) => true,
+            Place::Repeated(_) => {
+                standing.last_call.as_ref().is_some_and(|last| last.number == number_of(call))
+            }
+            Place::Fork => false,
+        };
+        quarantine::note_refused(transaction, &entry.device, is_following, entry.time).await?;
+        let detail = format!("{} is in quarantine", entry.device);
+        return Ok(Err(Incident::new(IncidentKind::Quarantined, detail)));
+    }
+    match place {
+        Place::Next => {}
+        Place::Repeated(answer) => return Ok(Ok(answer)),
+        Place::Fork => {
+            begin(transaction, center, &standing, &entry, call, address).await?;
+            let detail = format!("{} does not follow the last answer", named(&entry));
+            return Ok(Err(Incident::new(IncidentKind::Fork, detail)));
         }
+        Place::Refused(incident) => return Ok(Err(incident)),
     }
-    if chain::is_fork(last, call.previous.as_ref()) {
-        let detail = format!("{} does not follow the last answer", named(&entry.device, number));
-        refused = Some(Incident::new(IncidentKind::Fork, detail));
-    }
-    if let Some(incident) = refused.or_else(|| check_counters(call, &standing).err()) {
+    if let Err(incident) = check_counters(call, &standing) {
         return Ok(Err(incident));
     }
     entry.time = standing.journal.next_time(entry.time);
     let answer = make_of(transaction, entry.time, call, &standing, fresh.nonce).await?;
     let text = serde_json::to_string(&answer).expect("an answer is plain data");
-    let address = fresh.address.map(|address| address.to_string());
     let answered = Answered {
+        chain: standing.chain,
         answer: &text,
         nonce: fresh.nonce.as_bytes(),
         is_chained: call.previous.is_some(),
@@ -173,6 +189,52 @@ async fn take(
     };
     journal::append(transaction, &standing.journal, &entry, Some(answered)).await?;
     Ok(Ok(answer))
+}
+
+/// Where a call stands among the device's calls.
+enum Place {
+    /// It comes next.
+    Next,
+    /// It was taken before, and answered so.
+    Repeated(CallAnswer),
+    /// It does not follow the last answer.
+    Fork,
+    /// Its number was used before, or should have been.
+    Refused(Incident),
+}
+
+async fn place(
+    transaction: &mut Transaction,
+    standing: &Standing,
+    entry: &NewEntry,
+    call: &Call,
+) -> Result<Place, StoreError> {
+    let (number, last) = (number_of(call), standing.last_call.as_ref());
+    let is_late = last.is_some_and(|last| number <= last.number);
+    // What was taken in an earlier chain may still be repeated in the next.
+    let taken = if is_late || standing.chain > 0 {
+        journal::find_calls(transaction, &entry.device, number).await?
+    } else {
+        Vec::new()
+    };
+    if let Some(same) = taken.iter().find(|taken| taken.raw == entry.raw) {
+        let corrupt = |_| StoreError::Corrupt { what: "journal.answer" };
+        return serde_json::from_str(&same.answer).map(Place::Repeated).map_err(corrupt);
+    }
+    if chain::is_fork(last, call.previous.as_ref()) {
+        return Ok(Place::Fork);
+    }
+    if !is_late {
+        return Ok(Place::Next);
+    }
+    let is_reused = taken.iter().any(|taken| taken.chain == standing.chain);
+    Ok(Place::Refused(if is_reused {
+        let detail = format!("{} was made before, and said something else", named(entry));
+        Incident::new(IncidentKind::ReusedNumber, detail)
+    } else {
+        let detail = format!("{} comes after a later one", named(entry));
+        Incident::new(IncidentKind::OutOfOrder, detail)
+    }))
 }
 
 /// Whether the device may call and speaks for itself: the key and the issuer that the authority named for
@@ -217,30 +279,9 @@ fn check_counters(call: &Call, standing: &Standing) -> Result<(), Incident> {
 }
 
 /// A call in words.
-fn named(device: &DeviceNumber, CallNumber { boot, sequence }: CallNumber) -> String {
-    format!("call {sequence} of boot {boot} of {device}")
-}
-
-/// The answer that the same call got before.
-async fn answered_before(
-    transaction: &mut Transaction,
-    entry: &NewEntry,
-    number: CallNumber,
-) -> Result<Result<CallAnswer, Incident>, StoreError> {
-    let name = named(&entry.device, number);
-    match journal::find_call(transaction, &entry.device, number).await? {
-        Some(taken) if taken.raw == entry.raw => serde_json::from_str(&taken.answer)
-            .map(Ok)
-            .map_err(|_| StoreError::Corrupt { what: "journal.answer" }),
-        Some(_) => {
-            let detail = format!("{name} was made before, and said something else");
-            Ok(Err(Incident::new(IncidentKind::ReusedNumber, detail)))
-        }
-        None => {
-            let detail = format!("{name} comes after a later one");
-            Ok(Err(Incident::new(IncidentKind::OutOfOrder, detail)))
-        }
-    }
+fn named(entry: &NewEntry) -> String {
+    let CallNumber { boot, sequence } = entry.number.unwrap_or(CallNumber { boot: 0, sequence: 0 });
+    format!("call {sequence} of boot {boot} of {}", entry.device)
 }
 
 /// Files what a new call means, and says what it is answered.

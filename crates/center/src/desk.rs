@@ -12,6 +12,7 @@ use store::center::device::{self, Listed};
 use store::center::feed::{self, Position};
 use store::center::incident::{self, Incident};
 use store::center::journal::{self, Entry, Head, Kind, NewEntry};
+use store::center::quarantine;
 use store::center::reading::{self, Settled};
 use store::center::request::{self, Request};
 use store::{Store, StoreError};
@@ -37,6 +38,8 @@ pub struct Status {
     pub journal: Head,
     /// Counters whose readings wait for a decision, and how many do.
     pub held: Vec<(DeviceNumber, String, u64)>,
+    /// How many device numbers are in quarantine.
+    pub quarantined: u64,
 }
 
 /// What a release let count.
@@ -88,6 +91,7 @@ impl Desk {
             feed: feed::position(&mut snapshot).await?,
             journal: journal::head(&mut snapshot).await?,
             held: reading::held_counts(&mut snapshot).await?,
+            quarantined: quarantine::count_open(&mut snapshot).await?,
         })
     }
 
@@ -183,6 +187,9 @@ impl Desk {
                     let first = held.first().ok_or_else(|| {
                         CenterError::NothingHeld(format!("nothing of {counter} of {device} is held"))
                     })?;
+                    if quarantine::covers_held(transaction, &device, counter.as_str()).await? {
+                        return Err(CenterError::InDoubt { device, counter });
+                    }
                     let base = base.unwrap_or(first.value);
                     let values: Vec<u64> = held.iter().map(|held| held.value).collect();
                     let mut meter = Meter::default();
@@ -228,18 +235,25 @@ impl Desk {
 /// What the audit log says of something that staff did.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Audited<'a, W> {
-    device_number: &'a DeviceNumber,
-    entry: u64,
-    what: &'a W,
+pub(crate) struct Audited<'a, W> {
+    pub(crate) device_number: &'a DeviceNumber,
+    pub(crate) entry: u64,
+    pub(crate) what: &'a W,
 }
 
-fn new_entry(head: &Head, now: i64, kind: Kind, device: &DeviceNumber, what: &impl Serialize) -> NewEntry {
+/// What happened at this center, as an entry of its journal.
+pub(crate) fn new_entry(
+    head: &Head,
+    now: i64,
+    kind: Kind,
+    device: &DeviceNumber,
+    what: &impl Serialize,
+) -> NewEntry {
     NewEntry {
         time: head.next_time(now),
         kind,
         device: device.clone(),
         number: None,
-        raw: serde_json::to_vec(what).expect("what staff does is plain data"),
+        raw: serde_json::to_vec(what).expect("what happens here is plain data"),
     }
 }

@@ -1,6 +1,7 @@
 //! Why a center refuses or fails, and which code word says so.
 
 use identity::DeviceNumber;
+use message::call::CounterName;
 use message::problem::{Problem, ProblemCode};
 use store::StoreError;
 use transport::CallError;
@@ -27,6 +28,17 @@ pub enum CenterError {
     /// There is nothing to decide.
     #[error("{0}")]
     NothingHeld(String),
+    /// The device is in no quarantine.
+    #[error("{0} is in no quarantine")]
+    NoQuarantine(DeviceNumber),
+    /// What is held came in calls that are in doubt themselves.
+    #[error("readings of {counter} of {device} came in calls that are in doubt; end the quarantine first")]
+    InDoubt {
+        /// The device.
+        device: DeviceNumber,
+        /// The counter.
+        counter: CounterName,
+    },
     /// The authority's records do not follow the last one that is stored.
     #[error("the authority's record {found} came where {expected} should")]
     Gap {
@@ -52,9 +64,10 @@ impl CenterError {
         match self {
             Self::Refused { kind, .. } => Problem::new(kind.problem_code(), self.to_string()),
             Self::Malformed(_) => Problem::new(ProblemCode::MalformedRequest, self.to_string()),
-            Self::UnknownDevice(_) | Self::NothingHeld(_) => {
+            Self::UnknownDevice(_) | Self::NothingHeld(_) | Self::NoQuarantine(_) => {
                 Problem::new(ProblemCode::NotFound, self.to_string())
             }
+            Self::InDoubt { .. } => Problem::new(ProblemCode::Conflict, self.to_string()),
             Self::Store(error) if error.is_passing() => Problem::new(
                 ProblemCode::Unavailable,
                 "the center's store does not answer; make the same call again",

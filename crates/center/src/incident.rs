@@ -23,6 +23,8 @@ pub enum IncidentKind {
     OutOfOrder,
     /// Its call does not follow the last one: two devices of one memory, or one with an old memory.
     Fork,
+    /// It is in quarantine.
+    Quarantined,
     /// It names more counters than a device has.
     TooManyCounters,
 }
@@ -39,6 +41,7 @@ impl IncidentKind {
             Self::ReusedNumber => "reused-number",
             Self::OutOfOrder => "out-of-order",
             Self::Fork => "fork",
+            Self::Quarantined => "quarantined",
             Self::TooManyCounters => "too-many-counters",
         }
     }
@@ -51,7 +54,7 @@ impl IncidentKind {
             | Self::OtherIssuer
             | Self::NotInUse => ProblemCode::NotAllowed,
             Self::ReusedNumber | Self::OutOfOrder => ProblemCode::Conflict,
-            Self::Fork => ProblemCode::Quarantined,
+            Self::Fork | Self::Quarantined => ProblemCode::Quarantined,
             Self::TooManyCounters => ProblemCode::MalformedRequest,
         }
     }

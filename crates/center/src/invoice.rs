@@ -4,18 +4,21 @@
 //! every call is read and counted again, as it came. What the books say must come out; else the invoice
 //! is refused, and the first difference named.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use identity::DeviceNumber;
 use message::call::{Call, Command, CounterName, Event, Outcome};
 use serde::Serialize;
 use store::StoreError;
+use store::center::correction::{self, Correction};
 use store::center::journal::{self, CallNumber, Entry, Head, Kind};
 use store::center::reading::{self, Held, Reading, Settled, Verdict};
 
 use crate::call::{number_of, parse};
 use crate::desk::{Asked, Decision, Desk};
 use crate::meter::Meter;
+use crate::quarantine::{Doubt, Forked, Readmission};
 
 /// What is billed for a period.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -43,10 +46,25 @@ pub struct Line {
     pub device_number: DeviceNumber,
     /// The counter.
     pub counter: String,
-    /// How many units.
-    pub units: u64,
+    /// How many units; below zero where more was taken back than counted.
+    pub units: i64,
     /// The calls that they come from.
     pub calls: Vec<Part>,
+    /// What was taken back because it is in doubt, and given back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<CorrectedPart>,
+}
+
+/// Units of one call that are taken back or given back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CorrectedPart {
+    /// The entry of the journal that says so: a fork of the device's calls, or a person's decision on it.
+    pub entry: u64,
+    /// The call.
+    pub call: u64,
+    /// How many; below zero what is taken back.
+    pub units: i64,
 }
 
 /// What one call adds to a line.
@@ -125,6 +143,7 @@ impl Desk {
             page.iter().try_for_each(|entry| replay.follow(entry))?;
         }
         replay.compare(&reading::counted(&mut snapshot, from, to, None).await?)?;
+        replay.compare_corrections(&correction::list(&mut snapshot, from, to).await?)?;
         Ok(Invoice {
             from,
             to,
@@ -146,12 +165,34 @@ struct Replay {
     /// What staff asked of devices and has no result yet.
     open: HashMap<u64, (DeviceNumber, Command)>,
     counted: BTreeMap<(DeviceNumber, String, u64), Part>,
+    /// What was taken back and given back within the period.
+    corrections: BTreeSet<Correction>,
 }
 
 #[derive(Default)]
 struct Device {
     last_call: Option<CallNumber>,
+    /// What its calls counted since its chain began, in the order in which it came to count.
+    taken: Vec<Taken>,
+    /// The entry of the fork that it is in quarantine for, and what that took back.
+    fork: Option<(u64, Vec<Taken>)>,
     meters: HashMap<CounterName, (Meter, Vec<(Held, Part)>)>,
+}
+
+impl Line {
+    fn empty(device_number: DeviceNumber, counter: String) -> Self {
+        Self { device_number, counter, units: 0, calls: Vec::new(), corrections: Vec::new() }
+    }
+}
+
+/// Units that a call counted.
+#[derive(Clone)]
+struct Taken {
+    call: u64,
+    device: DeviceNumber,
+    name: CounterName,
+    from: u64,
+    to: u64,
 }
 
 impl Replay {
@@ -163,28 +204,36 @@ impl Replay {
             devices: HashMap::new(),
             open: HashMap::new(),
             counted: BTreeMap::new(),
+            corrections: BTreeSet::new(),
         }
     }
 
     fn follow(&mut self, entry: &Entry) -> Result<(), InvoiceError> {
         self.head = entry.follows(&self.head).ok_or(InvoiceError::Tampered(self.head.id + 1))?;
         let impossible = |fault: String| InvoiceError::Impossible { id: entry.id, fault };
+        let unreadable = |error: serde_json::Error| impossible(error.to_string());
         match entry.kind {
             Kind::JsonCall | Kind::SoapCall => {
                 let call = parse(entry.kind, &entry.raw).map_err(impossible)?;
                 self.call(entry, &call).map_err(|fault| impossible(fault.to_owned()))
             }
             Kind::Request => {
-                let asked: Asked =
-                    serde_json::from_slice(&entry.raw).map_err(|error| impossible(error.to_string()))?;
+                let asked: Asked = serde_json::from_slice(&entry.raw).map_err(unreadable)?;
                 self.open.insert(entry.id, (entry.device.clone(), asked.command));
                 Ok(())
             }
             Kind::Release => {
-                let decision: Decision =
-                    serde_json::from_slice(&entry.raw).map_err(|error| impossible(error.to_string()))?;
+                let decision: Decision = serde_json::from_slice(&entry.raw).map_err(unreadable)?;
                 self.release(entry, decision);
                 Ok(())
+            }
+            Kind::Fork => {
+                let forked: Forked = serde_json::from_slice(&entry.raw).map_err(unreadable)?;
+                self.fork(entry, &forked).map_err(|fault| impossible(fault.to_owned()))
+            }
+            Kind::Readmission => {
+                let decision: Readmission = serde_json::from_slice(&entry.raw).map_err(unreadable)?;
+                self.readmit(entry, &decision).map_err(|fault| impossible(fault.to_owned()))
             }
         }
     }
@@ -195,6 +244,9 @@ impl Replay {
             return Err("the call names another device, or another number");
         }
         let device = self.devices.entry(entry.device.clone()).or_default();
+        if device.fork.is_some() {
+            return Err("the device is in quarantine");
+        }
         if device.last_call.replace(number).is_some_and(|last| number <= last) {
             return Err("the device has made a later call before");
         }
@@ -217,7 +269,7 @@ impl Replay {
             let base = meter.read(value);
             let part = part(entry, number, base.unwrap_or_default(), value);
             match base {
-                Some(_) => counted.push((counter.name.to_string(), part)),
+                Some(_) => counted.push((&counter.name, part)),
                 None => held.push((Held { call: entry.id, value }, part)),
             }
         }
@@ -227,21 +279,82 @@ impl Replay {
 
     fn release(&mut self, entry: &Entry, decision: Decision) {
         let device = self.devices.entry(entry.device.clone()).or_default();
-        let name = decision.counter.to_string();
-        let (meter, held) = device.meters.entry(decision.counter).or_default();
+        let (meter, held) = device.meters.entry(decision.counter.clone()).or_default();
         let values: Vec<u64> = held.iter().map(|(held, _)| held.value).collect();
         let bases = meter.release(decision.base, &values);
         let released: Vec<_> = held.drain(..bases.len()).zip(bases).collect();
         for ((_, part), from) in released {
             let part = Part { from, settled: entry.time, released_by: Some(entry.id), ..part };
-            self.count(&entry.device, name.clone(), part);
+            self.count(&entry.device, &decision.counter, part);
         }
     }
 
-    /// Keeps what counts within the period.
-    fn count(&mut self, device: &DeviceNumber, name: String, part: Part) {
+    /// Takes back what the device counted since the fork.
+    fn fork(&mut self, entry: &Entry, forked: &Forked) -> Result<(), &'static str> {
+        let device = self.devices.entry(entry.device.clone()).or_default();
+        if device.fork.is_some() {
+            return Err("the device is in quarantine already");
+        }
+        let in_doubt: Vec<Taken> = device
+            .taken
+            .drain(..)
+            .filter(|taken| taken.call > forked.since && taken.to > taken.from)
+            .collect();
+        device.fork = Some((entry.id, in_doubt.clone()));
+        self.correct(entry, &in_doubt, -1);
+        Ok(())
+    }
+
+    /// Begins a new chain of the device's calls, and gives back what was taken, or sets the counters back.
+    fn readmit(&mut self, entry: &Entry, decision: &Readmission) -> Result<(), &'static str> {
+        let device = self.devices.entry(entry.device.clone()).or_default();
+        let Some((_, in_doubt)) = device.fork.take().filter(|(fork, _)| *fork == decision.fork) else {
+            return Err("the device is in no such quarantine");
+        };
+        device.last_call = None;
+        match decision.doubt {
+            Doubt::Count => self.correct(entry, &in_doubt, 1),
+            Doubt::Drop => {
+                // In reverse, so that the first of a counter is the last to be set.
+                let mut first: Vec<&Taken> = in_doubt.iter().collect();
+                first.sort_by_key(|taken| Reverse(taken.call));
+                for Taken { device, name, from, .. } in first {
+                    let device = self.devices.entry(device.clone()).or_default();
+                    let (meter, held) = device.meters.entry(name.clone()).or_default();
+                    meter.set(*from);
+                    held.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn correct(&mut self, entry: &Entry, taken: &[Taken], sign: i64) {
+        if !(self.from..self.to).contains(&entry.time) {
+            return;
+        }
+        self.corrections.extend(taken.iter().map(|taken| Correction {
+            entry: entry.id,
+            call: taken.call,
+            device: taken.device.clone(),
+            name: taken.name.to_string(),
+            units: sign * (taken.to - taken.from).cast_signed(),
+            time: entry.time,
+        }));
+    }
+
+    /// Keeps what counts, and of what counts within the period each part.
+    fn count(&mut self, device: &DeviceNumber, name: &CounterName, part: Part) {
+        let taken = Taken {
+            call: part.call,
+            device: device.clone(),
+            name: name.clone(),
+            from: part.from,
+            to: part.to,
+        };
+        self.devices.entry(device.clone()).or_default().taken.push(taken);
         if (self.from..self.to).contains(&part.settled) {
-            self.counted.insert((device.clone(), name, part.call), part);
+            self.counted.insert((device.clone(), name.to_string(), part.call), part);
         }
     }
 
@@ -271,22 +384,32 @@ impl Replay {
         }
     }
 
-    fn lines(self, only: Option<&DeviceNumber>) -> Vec<Line> {
-        let mut lines: Vec<Line> = Vec::new();
-        for ((device, counter, _), part) in self.counted {
-            if only.is_some_and(|only| *only != device) {
-                continue;
+    /// Whether the books have taken back and given back the same.
+    fn compare_corrections(&self, books: &[Correction]) -> Result<(), InvoiceError> {
+        let books: BTreeSet<Correction> = books.iter().cloned().collect();
+        match self.corrections.symmetric_difference(&books).next() {
+            Some(Correction { call, device, name, .. }) => {
+                Err(InvoiceError::Books { call: *call, device: device.clone(), counter: name.clone() })
             }
-            let units = part.to - part.from;
-            match lines.last_mut() {
-                Some(line) if line.device_number == device && line.counter == counter => {
-                    line.units += units;
-                    line.calls.push(part);
-                }
-                _ => lines.push(Line { device_number: device, counter, units, calls: vec![part] }),
-            }
+            None => Ok(()),
         }
-        lines
+    }
+
+    fn lines(self, only: Option<&DeviceNumber>) -> Vec<Line> {
+        let mut lines: BTreeMap<(DeviceNumber, String), Line> = BTreeMap::new();
+        for ((device, counter, _), part) in self.counted {
+            let line = lines.entry((device.clone(), counter.clone()));
+            let line = line.or_insert_with(|| Line::empty(device, counter));
+            line.units += (part.to - part.from).cast_signed();
+            line.calls.push(part);
+        }
+        for Correction { entry, call, device, name, units, .. } in self.corrections {
+            let line = lines.entry((device.clone(), name.clone()));
+            let line = line.or_insert_with(|| Line::empty(device, name));
+            line.units += units;
+            line.corrections.push(CorrectedPart { entry, call, units });
+        }
+        lines.into_values().filter(|line| only.is_none_or(|only| *only == line.device_number)).collect()
     }
 }
 

@@ -9,6 +9,7 @@
 //! | which device is which, as the authority says | `register` |
 //! | a call: who sent it, whether it is new, what it means | `call` |
 //! | whether a call follows the last one, so that copies are found | `chain` |
+//! | what happens when they do not, and what a person decides | `quarantine` |
 //! | how a counter is counted, and what is held | [`meter`] |
 //! | what was refused and may be an attack | `incident` |
 //! | what people see, ask of devices and decide | `desk` |
@@ -25,6 +26,7 @@ mod error;
 mod incident;
 pub mod invoice;
 pub mod meter;
+mod quarantine;
 mod register;
 mod routes;
 
@@ -32,3 +34,4 @@ pub use center::{Center, Settings};
 pub use desk::{Desk, Released, Status};
 pub use error::CenterError;
 pub use incident::IncidentKind;
+pub use quarantine::{Doubt, Evidence, Readmitted, Sign, Suspicion};

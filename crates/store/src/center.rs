@@ -2,10 +2,12 @@
 //!
 //! A file a noun, with the tables of `migrations/center`. Nothing here is secret.
 
+pub mod correction;
 pub mod counter;
 pub mod device;
 pub mod incident;
 pub mod journal;
+pub mod quarantine;
 pub mod reading;
 pub mod request;
 

@@ -48,6 +48,7 @@ const CENTER: &[Step] = &[
     AUDIT_AND_VAULT,
     ("center", include_str!("../migrations/center/center.sql")),
     ("nonce", include_str!("../migrations/center/nonce.sql")),
+    ("quarantine", include_str!("../migrations/center/quarantine.sql")),
 ];
 
 impl Schema {

@@ -214,7 +214,12 @@ async fn bill(database: TestDatabase, happenings: &[Happening]) {
         happen(&mut plant, &mut fleet, *happening).await;
     }
     for counting in &fleet {
-        assert_eq!(plant.billed(&counting.device).await, counting.billed, "{}", counting.device.number);
+        assert_eq!(
+            plant.billed(&counting.device).await,
+            counting.billed.cast_signed(),
+            "{}",
+            counting.device.number
+        );
         let calls = plant.desk().calls(Some(&counting.device.number), 1_000).await.unwrap();
         assert_eq!(calls.len(), counting.made.len(), "each call is in the journal once");
     }

@@ -1,54 +1,14 @@
 //! Whether calls follow one another: copies and old memories are found, and nobody else.
 
+use center::Sign;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use message::call::{Call, Event, Nonce};
 use message::problem::ProblemCode;
 use store::testing::{TestDatabase, on_both};
 
-use crate::plant::{Device, Plant, counter};
-
-/// What a device remembers of its calls.
-#[derive(Clone, Default, Debug)]
-struct Memory {
-    boot: u32,
-    sequence: u32,
-    total: u64,
-    previous: Nonce,
-    unanswered: Option<String>,
-}
-
-impl Memory {
-    fn boot(&mut self) {
-        (self.boot, self.sequence) = (self.boot + 1, 0);
-    }
-
-    /// Writes down a call of what the counter stands at.
-    fn make(&mut self, device: &Device, units: u64) {
-        (self.sequence, self.total) = (self.sequence + 1, self.total + units);
-        let call = Call {
-            previous: Some(self.previous),
-            ..device.call(self.boot, self.sequence, counter("total", self.total))
-        };
-        self.unanswered = Some(serde_json::to_string(&call).unwrap());
-    }
-
-    /// Sends what has no answer; the answer may be lost. Whether the center took it.
-    async fn send(&mut self, plant: &Plant, device: &Device, is_answer_lost: bool) -> bool {
-        let Some(raw) = &self.unanswered else { return true };
-        match plant.post(device, raw).await {
-            Ok(answer) if !is_answer_lost => {
-                (self.previous, self.unanswered) = (answer.nonce.unwrap(), None);
-                true
-            }
-            Ok(_) => true,
-            Err(problem) => {
-                assert_eq!(problem.code, ProblemCode::Quarantined, "{problem}");
-                false
-            }
-        }
-    }
-}
+use crate::memory::Memory;
+use crate::plant::{Device, Plant};
 
 /// What one of two copies does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,7 +106,7 @@ async fn every_order_of_two_copies(database: TestDatabase, length: usize) -> usi
         let expected = if is_found { divergent == 1 } else { divergent == 0 };
         assert!(expected, "{copied:?} {order:?}: {divergent} divergent calls, found: {is_found}");
     });
-    iter(runs).buffer_unordered(64).count().await
+    iter(runs).buffer_unordered(256).count().await
 }
 
 fn sweep_length() -> usize {
@@ -167,27 +127,8 @@ async fn two_copies_are_found_on_both_databases() {
     .await;
 }
 
-#[tokio::test]
-async fn an_old_memory_is_found_at_its_first_own_call_and_what_was_counted_stays() {
-    on_both(async |database| {
-        let mut plant = Plant::new(database).await;
-        let device = plant.device("3012-000001").await;
-        let mut memory = Memory::default();
-        memory.boot();
-        let mut old = memory.clone();
-        for turn in 0..5 {
-            memory.make(&device, 10);
-            assert!(memory.send(&plant, &device, false).await);
-            if turn == 2 {
-                old = memory.clone();
-            }
-        }
-        old.boot();
-        old.make(&device, 1);
-        assert!(!old.send(&plant, &device, false).await);
-        assert_eq!(plant.incidents(&device).await, [("fork".to_owned(), 1)]);
-    })
-    .await;
+fn poll(device: &Device, sequence: u32, previous: Option<Nonce>) -> Call {
+    Call { previous, ..device.call(1, sequence, Event::Poll) }
 }
 
 #[tokio::test]
@@ -195,20 +136,28 @@ async fn a_device_that_has_named_a_nonce_may_not_leave_it_out_and_older_firmware
     on_both(async |database| {
         let mut plant = Plant::new(database).await;
         let device = plant.device("3012-000001").await;
-        let poll = |sequence, previous| Call { previous, ..device.call(1, sequence, Event::Poll) };
+        let poll = |sequence, previous| poll(&device, sequence, previous);
         // Older firmware, which then learns of nonces.
         plant.call(&device, &poll(1, None)).await.unwrap();
         plant.call(&device, &poll(2, None)).await.unwrap();
         let answer = plant.call(&device, &poll(3, Some(Nonce::NONE))).await.unwrap();
         let answer = plant.call(&device, &poll(4, answer.nonce)).await.unwrap();
         plant.restart().await;
-        for without in [None, Some(Nonce::NONE), Some(Nonce::new([9; 16]))] {
-            let refused = plant.call(&device, &poll(5, without)).await.unwrap_err();
-            assert_eq!(refused.code, ProblemCode::Quarantined, "{without:?}");
-        }
-        assert_ne!(answer.nonce, None);
+        plant.call(&device, &poll(5, answer.nonce)).await.unwrap();
     })
     .await;
+    for (without, sign) in [
+        (None, Sign::NoAnswer),
+        (Some(Nonce::NONE), Sign::NoAnswer),
+        (Some(Nonce::new([9; 16])), Sign::UnknownAnswer),
+    ] {
+        let mut plant = Plant::new(TestDatabase::sqlite()).await;
+        let device = plant.device("3012-000001").await;
+        plant.call(&device, &poll(&device, 1, Some(Nonce::NONE))).await.unwrap();
+        let refused = plant.call(&device, &poll(&device, 2, without)).await;
+        assert_eq!(refused.unwrap_err().code, ProblemCode::Quarantined, "{without:?}");
+        assert_eq!(plant.desk().evidence(&device.number).await.unwrap().sign, sign);
+    }
 }
 
 /// The last call may be repeated for as long as its answer is lost, and the next one follows it.

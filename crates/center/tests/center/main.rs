@@ -5,6 +5,8 @@
 mod billing;
 mod chain;
 mod identity;
+mod memory;
 mod plant;
+mod quarantine;
 mod requests;
 mod soap;

@@ -215,7 +215,7 @@ impl Plant {
     }
 
     /// How many units of a device are billed in all, by an invoice of everything until tomorrow.
-    pub async fn billed(&self, device: &Device) -> u64 {
+    pub async fn billed(&self, device: &Device) -> i64 {
         let to = self.clock.epoch_seconds() + DAY;
         let invoice = self.desk().invoice(0, to, Some(&device.number)).await.unwrap();
         invoice.lines.iter().map(|line| line.units).sum()

@@ -33,7 +33,11 @@ pub struct Standing {
     pub issuer_sha256: [u8; 32],
     /// Where its credential stands.
     pub state: CredentialState,
-    /// Its last call.
+    /// Which chain of its calls goes on: 0 for the first, one more after each release from quarantine.
+    pub chain: u64,
+    /// Whether it is in quarantine.
+    pub is_quarantined: bool,
+    /// Its last call of that chain.
     pub last_call: Option<LastCall>,
     /// How many requests are open for it.
     pub requests: u64,
@@ -96,12 +100,17 @@ pub async fn standing(
         snapshot,
         "SELECT public_key_sha256, issuer_sha256, state, \
          last.id AS last_id, last.number AS last_number, last.nonce AS last_nonce, last.chained, \
+         before.chain AS before_chain, before.released_by, \
          (SELECT count(*) FROM request WHERE request.device = device.number AND finished_by IS NULL) \
          AS requests, head.id AS head_id, head.time AS head_time, head.hash AS head_hash, \
          counter.name AS counter, counter.base, counter.held \
          FROM device LEFT JOIN journal AS head ON head.id = (SELECT max(id) FROM journal) \
-         LEFT JOIN journal AS last ON last.device = device.number AND last.number = \
-         (SELECT max(journal.number) FROM journal WHERE journal.device = device.number) \
+         LEFT JOIN quarantine AS before ON before.device = device.number AND before.chain = \
+         (SELECT max(chain) FROM quarantine WHERE quarantine.device = device.number) \
+         LEFT JOIN journal AS last ON last.id = \
+         (SELECT id FROM journal WHERE journal.device = device.number AND journal.number IS NOT NULL \
+         AND journal.chain = CASE WHEN before.released_by IS NULL THEN COALESCE(before.chain, 0) \
+         ELSE before.chain + 1 END ORDER BY journal.number DESC LIMIT 1) \
          LEFT JOIN counter ON counter.device = device.number WHERE device.number = $1",
         number.to_string(),
     )?;
@@ -158,6 +167,8 @@ struct StandingRow {
     last_number: Option<i64>,
     last_nonce: Option<Vec<u8>>,
     chained: Option<i64>,
+    before_chain: Option<i64>,
+    released_by: Option<i64>,
     requests: i64,
     head_id: Option<i64>,
     head_time: Option<i64>,
@@ -186,12 +197,16 @@ impl StandingRow {
     }
 
     fn standing(self, counters: Vec<Counter>) -> Result<Standing, StoreError> {
+        let last_call = self.last_call()?;
         let journal = match (self.head_id, self.head_time, self.head_hash) {
             (Some(id), Some(time), Some(hash)) => Head { id: count("journal.id", id)?, time, hash },
             _ => Head::of_nothing(),
         };
+        let before = self.before_chain.map(|chain| count("quarantine.chain", chain)).transpose()?;
         Ok(Standing {
-            last_call: self.last_call()?,
+            chain: before.map_or(0, |chain| chain + u64::from(self.released_by.is_some())),
+            is_quarantined: before.is_some() && self.released_by.is_none(),
+            last_call,
             public_key_sha256: hash("device.public_key_sha256", self.public_key_sha256)?,
             issuer_sha256: hash("device.issuer_sha256", self.issuer_sha256)?,
             state: parsed("device.state", &self.state)?,

@@ -37,6 +37,10 @@ pub enum Kind {
     Request,
     /// A decision of staff on a counter that was held.
     Release,
+    /// A call that does not follow the last one, with which a quarantine begins.
+    Fork,
+    /// A decision of staff that ends a quarantine.
+    Readmission,
 }
 
 /// One entry.
@@ -76,6 +80,8 @@ pub struct NewEntry {
 /// What a call was answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Answered<'a> {
+    /// Which of the device's chains the call belongs to.
+    pub chain: u64,
     /// The answer, for when the call is repeated.
     pub answer: &'a str,
     /// The nonce in it.
@@ -102,6 +108,8 @@ pub struct LastCall {
 /// A call that was taken before.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TakenCall {
+    /// The chain that it belongs to.
+    pub chain: u64,
     /// What came.
     pub raw: Vec<u8>,
     /// What it was answered.
@@ -192,8 +200,8 @@ pub async fn append(
     let head = head.followed_by(entry);
     execute!(
         transaction,
-        "INSERT INTO journal (id, time, kind, device, number, raw, hash, answer, nonce, chained, address) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO journal (id, time, kind, device, number, raw, hash, answer, nonce, chained, address, chain) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         head.id.cast_signed(),
         entry.time,
         entry.kind.as_str(),
@@ -205,29 +213,66 @@ pub async fn append(
         answered.map(|answered| answered.nonce.as_slice()),
         answered.map(|answered| i64::from(answered.is_chained)),
         answered.and_then(|answered| answered.address),
+        answered.map_or(0, |answered| answered.chain).cast_signed(),
     )?;
     Ok(head)
 }
 
-/// The call of this number, where the device has made it.
+/// The calls of this number that the device has made, one a chain, the last chain's first.
 ///
 /// # Errors
 /// The store fails.
-pub async fn find_call(
+pub async fn find_calls(
     snapshot: &mut Snapshot,
     device: &DeviceNumber,
     number: CallNumber,
-) -> Result<Option<TakenCall>, StoreError> {
-    let row: Option<(Vec<u8>, Option<String>)> = fetch_optional!(
+) -> Result<Vec<TakenCall>, StoreError> {
+    let rows: Vec<(i64, Vec<u8>, Option<String>)> = fetch_all!(
         snapshot,
-        "SELECT raw, answer FROM journal WHERE device = $1 AND number = $2",
+        "SELECT chain, raw, answer FROM journal WHERE device = $1 AND number = $2 ORDER BY chain DESC",
         device.to_string(),
         number.stored(),
     )?;
-    row.map(|(raw, answer)| {
-        Ok(TakenCall { raw, answer: answer.ok_or(StoreError::Corrupt { what: "journal.answer" })? })
-    })
-    .transpose()
+    rows.into_iter()
+        .map(|(chain, raw, answer)| {
+            let answer = answer.ok_or(StoreError::Corrupt { what: "journal.answer" })?;
+            Ok(TakenCall { chain: count("journal.chain", chain)?, raw, answer })
+        })
+        .collect()
+}
+
+/// The entry of the device's call that was answered with this nonce, if there is one.
+///
+/// # Errors
+/// The store fails.
+pub async fn answered_with(
+    snapshot: &mut Snapshot,
+    device: &DeviceNumber,
+    nonce: &[u8; NONCE_BYTES],
+) -> Result<Option<u64>, StoreError> {
+    let row: Option<(i64,)> = fetch_optional!(
+        snapshot,
+        "SELECT id FROM journal WHERE device = $1 AND nonce = $2",
+        device.to_string(),
+        nonce.as_slice(),
+    )?;
+    row.map(|(id,)| count("journal.id", id)).transpose()
+}
+
+/// An entry by its number, with the address that a call came from, where that is known.
+///
+/// # Errors
+/// The store fails.
+pub async fn find(snapshot: &mut Snapshot, id: u64) -> Result<Option<(Entry, Option<String>)>, StoreError> {
+    let row: Option<Row> = fetch_optional!(
+        snapshot,
+        "SELECT id, time, kind, device, number, raw, hash FROM journal WHERE id = $1",
+        id.cast_signed(),
+    )?;
+    let Some(row) = row else { return Ok(None) };
+    let (address,): (Option<String>,) =
+        fetch_one!(snapshot, "SELECT address FROM journal WHERE id = $1", id.cast_signed())?;
+    Ok(Some((row.try_into()?, address)))
 }
 
 /// Entries after the one of this number, in order, at most `limit`.
@@ -273,7 +318,8 @@ pub async fn last_calls(
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::JsonCall, Self::SoapCall, Self::Request, Self::Release];
+    const ALL: [Self; 6] =
+        [Self::JsonCall, Self::SoapCall, Self::Request, Self::Release, Self::Fork, Self::Readmission];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -281,6 +327,8 @@ impl Kind {
             Self::SoapCall => "soap",
             Self::Request => "request",
             Self::Release => "release",
+            Self::Fork => "fork",
+            Self::Readmission => "readmission",
         }
     }
 }

@@ -39,7 +39,7 @@ async fn call(store: &Store, serial: u32, number: CallNumber, raw: &'static str)
             Box::pin(async move {
                 let head = journal::head(transaction).await?;
                 let answered =
-                    Answered { answer: "answer", nonce: &[7; 16], is_chained: true, address: None };
+                    Answered { chain: 0, answer: "answer", nonce: &[7; 16], is_chained: true, address: None };
                 journal::append(transaction, &head, &entry, Some(answered)).await
             })
         })

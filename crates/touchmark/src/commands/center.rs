@@ -1,5 +1,7 @@
 //! `touchmark center ...`: the role that takes the calls of devices in the field.
 
+mod quarantine;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,6 +65,9 @@ pub enum Command {
     },
     /// Let the held readings of a counter count
     Release(ReleaseArguments),
+    /// Look into device numbers under which two memories have called, and let them call again
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
 }
 
 /// Arguments of a list.
@@ -142,6 +147,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Requests(arguments) => requests(&arguments, edge).await,
         Command::Request { device, what } => request(device, what, edge).await,
         Command::Release(arguments) => release(arguments, edge).await,
+        Command::Quarantine(command) => quarantine::run(command, edge).await,
     }
 }
 
@@ -193,6 +199,7 @@ struct Status {
     entries: u64,
     hash: String,
     held: Vec<Held>,
+    quarantined: u64,
 }
 
 #[derive(Serialize)]
@@ -213,6 +220,7 @@ async fn status(desk: &Desk, edge: &Edge) -> anyhow::Result<()> {
         entries: found.journal.id,
         hash: hex::encode(&found.journal.hash),
         held: found.held.into_iter().map(held).collect(),
+        quarantined: found.quarantined,
     };
     let mut text = String::new();
     for (state, count) in &status.devices {
@@ -227,6 +235,9 @@ async fn status(desk: &Desk, edge: &Edge) -> anyhow::Result<()> {
     ));
     for Held { device_number, counter, readings } in &status.held {
         text.push_str(&format!("\nheld: {readings} readings of {counter} of {device_number}"));
+    }
+    if status.quarantined > 0 {
+        text.push_str(&format!("\n{} device numbers are in quarantine", status.quarantined));
     }
     edge.output.object(&status, text);
     Ok(())

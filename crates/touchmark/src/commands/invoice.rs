@@ -41,6 +41,10 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<()> {
                 part.call, part.from, part.to, part.hash
             ));
         }
+        for center::invoice::CorrectedPart { entry, call, units } in &line.corrections {
+            let what = if *units < 0 { "held, in doubt" } else { "no longer in doubt" };
+            text.push_str(&format!("    call {call}: {units} units, {what} by entry {entry}\n"));
+        }
     }
     let state = if invoice.is_final { "the period is over" } else { "the period is not over yet" };
     text.push_str(&format!("{state}; journal: {} entries, hash {}", invoice.entries, invoice.hash));

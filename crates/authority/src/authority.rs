@@ -68,6 +68,17 @@ impl Authority {
     /// # Errors
     /// The passphrase is wrong, the store was never initialised, or it fails.
     pub async fn open(desk: Desk, passphrase: Secret) -> Result<Arc<Self>, OpenError> {
+        let authority = Self::open_beside(desk, passphrase).await?;
+        authority.give_up_interrupted().await.map_err(OpenError::Recovery)?;
+        Ok(authority)
+    }
+
+    /// Opens an authority for a single command, beside a process that may be serving: what that one has
+    /// begun to sign is left to it.
+    ///
+    /// # Errors
+    /// The passphrase is wrong, the store was never initialised, or it fails.
+    pub async fn open_beside(desk: Desk, passphrase: Secret) -> Result<Arc<Self>, OpenError> {
         let vault = Vault::unlock(&desk.store, passphrase).await?;
         let mut snapshot = desk.store.read().await?;
         let root = stored(&mut snapshot, CaName::Root).await?;
@@ -75,7 +86,7 @@ impl Authority {
         let plant = stored(&mut snapshot, CaName::Plant).await?;
         drop(snapshot);
         let trust = Trust::new(&root.certificate, &plant.certificate, &[&issuing.certificate])?;
-        let authority = Arc::new(Self {
+        Ok(Arc::new(Self {
             trust,
             issuing: IssuingCa::open(issuing.certificate.clone(), key(&vault, CaName::Issuing, &issuing)?)?,
             plant: PlantCa::open(plant.certificate.clone(), key(&vault, CaName::Plant, &plant)?)?,
@@ -85,9 +96,7 @@ impl Authority {
             opened_keys: OpenedKeys::default(),
             actor: Actor::member(&desk.member),
             desk,
-        });
-        authority.give_up_interrupted().await.map_err(OpenError::Recovery)?;
-        Ok(authority)
+        }))
     }
 
     /// The authority's books.

@@ -23,6 +23,9 @@ pub enum AuthorityError {
     /// A secret was not sealed for its device: our fault.
     #[error("a secret cannot be sealed")]
     Seal(#[source] seal::SealError),
+    /// A bundle is not signed: our fault.
+    #[error("a bundle cannot be signed")]
+    Bundle(#[from] bundle::SignError),
     /// A task of ours broke off.
     #[error("a task of the authority broke off")]
     Task(#[from] tokio::task::JoinError),
@@ -40,9 +43,12 @@ impl AuthorityError {
             Self::Store(error) if error.is_passing() => {
                 Problem::new(ProblemCode::Unavailable, "the authority's store does not answer; try again")
             }
-            Self::Store(_) | Self::Vault(_) | Self::Issue(_) | Self::Seal(_) | Self::Task(_) => {
-                Problem::new(ProblemCode::Internal, "the authority failed; its log says why")
-            }
+            Self::Store(_)
+            | Self::Vault(_)
+            | Self::Issue(_)
+            | Self::Seal(_)
+            | Self::Bundle(_)
+            | Self::Task(_) => Problem::new(ProblemCode::Internal, "the authority failed; its log says why"),
         }
     }
 }

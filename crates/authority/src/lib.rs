@@ -16,6 +16,7 @@
 //! | `collection` | certificates that are owed to devices with keys of their own |
 //! | `sealing` | what only a device can open, and the keys for it |
 //! | `report` | what became of packs at the factories, with each device's proof |
+//! | `bundling` | the same requests from factories without a link, in signed files |
 //! | `voiding` | withdrawing a credential |
 //! | `registration` | what authenticators are told of devices |
 //! | `admission` | members: invite, join, admit, revoke |
@@ -31,6 +32,7 @@ mod admission;
 mod apparatus_order;
 mod authority;
 mod books;
+mod bundling;
 mod collection;
 mod cores;
 mod desk;
@@ -52,6 +54,7 @@ mod status;
 mod voiding;
 
 pub use authority::{Authority, OpenError};
+pub use bundling::{FactoryBundle, Imported};
 pub use desk::Desk;
 pub use error::AuthorityError;
 pub use making::NewRange;

@@ -8,10 +8,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair};
+use identity::profile::KeyAlgorithm;
 use identity::{Clock, Member};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::time_provider::TimeProvider;
@@ -23,6 +27,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use zeroize::Zeroizing;
 
+use crate::certificate::Certificate;
 use crate::fingerprint::Fingerprint;
 use crate::issuer::unix_time;
 use crate::refusal::Refusal;
@@ -49,6 +54,39 @@ pub enum HostTrust {
 #[error("the certificate and its key cannot be used for TLS")]
 pub struct TlsError(#[from] rustls::Error);
 
+/// A credential's key does not sign.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the key of the certificate cannot sign")]
+pub struct SigningError;
+
+impl HostTrust {
+    /// Verifies that this certificate is the host's, with those above it as the host sent them.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn verify_host<C: AsRef<[u8]>>(
+        &self,
+        certificate: &[u8],
+        above: &[C],
+        host: &Member,
+        now: i64,
+    ) -> Result<(), Refusal> {
+        let sent;
+        let trust = match self {
+            Self::Plant(trust) => trust,
+            Self::Root(pinned) => {
+                let [plant, root] = above else { return Err(Refusal::OtherRoot) };
+                if Fingerprint::of(root.as_ref()) != *pinned {
+                    return Err(Refusal::OtherRoot);
+                }
+                sent = Trust::new::<&[u8]>(root.as_ref(), plant.as_ref(), &[])?;
+                &sent
+            }
+        };
+        trust.verify_host(certificate, host, now).map(drop)
+    }
+}
+
 impl Credential {
     /// A credential of any kind: the own certificate first, then those above it, in DER; the key in PKCS#8 DER.
     pub fn new(chain: Vec<Vec<u8>>, key_pkcs8: Zeroizing<Vec<u8>>) -> Self {
@@ -64,6 +102,35 @@ impl Credential {
     /// The own certificate, DER.
     pub fn certificate(&self) -> Option<&[u8]> {
         self.chain.first().map(|certificate| certificate.as_ref())
+    }
+
+    /// The own certificate and those above it, DER.
+    pub fn chain(&self) -> Vec<&[u8]> {
+        self.chain.iter().map(|certificate| certificate.as_ref()).collect()
+    }
+
+    /// The algorithm of the key, as the certificate states it.
+    ///
+    /// # Errors
+    /// There is no certificate, or its key is not one of ours.
+    pub fn algorithm(&self) -> Result<KeyAlgorithm, SigningError> {
+        let certificate = self.certificate().ok_or(SigningError)?;
+        Certificate::parse(certificate).ok().and_then(|read| read.key_algorithm()).ok_or(SigningError)
+    }
+
+    /// ECDSA over `message` by the key, with the hash that goes with its curve: `r` and `s`, as
+    /// [`possession::verify_message`](crate::possession::verify_message) takes it.
+    ///
+    /// # Errors
+    /// The key is not the certificate's kind of key, or the library fails.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+        let algorithm = match self.algorithm()? {
+            KeyAlgorithm::P256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
+            KeyAlgorithm::P384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+        };
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, &self.key_pkcs8).map_err(|_| SigningError)?;
+        let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| SigningError)?;
+        Ok(signature.as_ref().to_vec())
     }
 
     fn key(&self) -> PrivateKeyDer<'static> {
@@ -114,7 +181,7 @@ pub fn client_config(
 }
 
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    Arc::new(default_provider())
 }
 
 /// Hosts, being members, sign with keys on P-256 only.
@@ -178,24 +245,6 @@ struct HostVerifier {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl HostVerifier {
-    fn verify(&self, certificate: &[u8], above: &[CertificateDer<'_>], now: i64) -> Result<(), Refusal> {
-        let sent;
-        let trust = match &self.trust {
-            HostTrust::Plant(trust) => trust,
-            HostTrust::Root(pinned) => {
-                let [plant, root] = above else { return Err(Refusal::OtherRoot) };
-                if Fingerprint::of(root) != *pinned {
-                    return Err(Refusal::OtherRoot);
-                }
-                sent = Trust::new::<&[u8]>(root, plant, &[])?;
-                &sent
-            }
-        };
-        trust.verify_host(certificate, &self.host, now).map(drop)
-    }
-}
-
 impl ServerCertVerifier for HostVerifier {
     fn verify_server_cert(
         &self,
@@ -205,7 +254,8 @@ impl ServerCertVerifier for HostVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.verify(end_entity, intermediates, epoch_seconds(now)).map_err(tls_alert)?;
+        let now = epoch_seconds(now);
+        self.trust.verify_host(end_entity, intermediates, &self.host, now).map_err(tls_alert)?;
         Ok(ServerCertVerified::assertion())
     }
 

@@ -13,6 +13,12 @@ pub enum GatewayError {
     /// The store fails.
     #[error("the gateway's store fails")]
     Store(#[source] StoreError),
+    /// A bundle is not signed: our fault.
+    #[error("a bundle cannot be signed")]
+    Bundle(#[from] bundle::SignError),
+    /// The key for bundles cannot be made.
+    #[error("the key for bundles cannot be made")]
+    Envelope(#[source] bundle::EnvelopeError),
     /// The key ring fails.
     #[error("the gateway's key ring fails")]
     KeyRing(#[from] KeyRingError),
@@ -30,7 +36,7 @@ impl GatewayError {
             Self::Store(error) if error.is_passing() => {
                 Problem::new(ProblemCode::Unavailable, "the gateway's store does not answer; try again")
             }
-            Self::Store(_) | Self::KeyRing(_) => {
+            Self::Store(_) | Self::Bundle(_) | Self::Envelope(_) | Self::KeyRing(_) => {
                 Problem::new(ProblemCode::Internal, "the gateway failed; its log says why")
             }
         }

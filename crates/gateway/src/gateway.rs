@@ -11,6 +11,7 @@ use store::{KeyRing, KeyRingError, Secret, Store, StoreError, Vault, VaultError}
 use tokio::sync::{Mutex, Notify};
 
 use crate::desk::Desk;
+use crate::error::GatewayError;
 use crate::upstream::Upstream;
 
 /// A serving gateway. One process at a time has the key ring open.
@@ -39,6 +40,9 @@ pub enum OpenError {
     /// The store fails.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key for bundles cannot be made.
+    #[error("the key for bundles cannot be made")]
+    BundleKey(#[source] GatewayError),
 }
 
 impl Gateway {
@@ -69,7 +73,7 @@ impl Gateway {
         let vault = Vault::unlock(&desk.store, passphrase).await?;
         let key_ring = KeyRing::lock(key_ring)?;
         let named = pack::named_slots(&mut desk.store.read().await?).await?;
-        Ok(Arc::new(Self {
+        let gateway = Arc::new(Self {
             ring: key_ring.open(vault, &named)?,
             upstream,
             devices: DeviceVerifier::new(trust.clone()),
@@ -78,7 +82,9 @@ impl Gateway {
             replenishing: Mutex::new(()),
             work: Notify::new(),
             desk,
-        }))
+        });
+        gateway.make_first_bundle_key().await.map_err(OpenError::BundleKey)?;
+        Ok(gateway)
     }
 
     /// The gateway's books.

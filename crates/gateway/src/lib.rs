@@ -15,6 +15,7 @@
 //! | `on_the_spot` | packs that only this one device can take, made while its station waits |
 //! | `result`, `evidence` | what became of a lease, and whether the device proves it |
 //! | `report` | the outbox, upstream |
+//! | `bundling` | the same without a link: orders and reports out, packs and answers in, in signed files |
 //! | `upkeep` | leases that ran out, keys to erase, and the clockwork of it all |
 //! | `admission` | stations: invite, join, admit, revoke |
 //! | `status` | the figures of the factory |
@@ -24,6 +25,7 @@
 //! with its audit entry, and a route that translates.
 
 mod admission;
+mod bundling;
 mod desk;
 mod error;
 mod evidence;
@@ -45,6 +47,7 @@ mod upkeep;
 mod upstream;
 
 pub use admission::JoinStationError;
+pub use bundling::{Exported, Taken};
 pub use desk::{Desk, Settings};
 pub use error::GatewayError;
 pub use gateway::{Gateway, OpenError};

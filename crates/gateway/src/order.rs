@@ -37,7 +37,11 @@ impl Gateway {
     }
 
     /// Checks, encrypts and stores what has arrived for an order.
-    async fn file_order(&self, order: Order, answer: ApparatusPacks) -> Result<u64, ReplenishError> {
+    pub(crate) async fn file_order(
+        &self,
+        order: Order,
+        answer: ApparatusPacks,
+    ) -> Result<u64, ReplenishError> {
         let unusable = |fault: &str| ReplenishError::Unusable {
             asked: format!("order {}", order.id),
             fault: fault.into(),
@@ -89,7 +93,7 @@ impl Gateway {
             .await
     }
 
-    async fn give_up(&self, order: Order, reason: String) -> Result<(), GatewayError> {
+    pub(crate) async fn give_up(&self, order: Order, reason: String) -> Result<(), GatewayError> {
         let (now, actor) = (self.desk.now(), self.actor.clone());
         self.desk
             .store
@@ -104,7 +108,7 @@ impl Gateway {
     }
 }
 
-fn request(order: &Order) -> Result<ApparatusPackRequest, GatewayError> {
+pub(crate) fn request(order: &Order) -> Result<ApparatusPackRequest, GatewayError> {
     let corrupt = |what| GatewayError::Store(StoreError::Corrupt { what });
     Ok(ApparatusPackRequest {
         order: order.id.parse().map_err(|_| corrupt("apparatus_order.id"))?,

@@ -7,10 +7,11 @@
 use std::collections::VecDeque;
 
 use identity::{CredentialId, DeviceNumber, ProductCode, Transition};
+use message::allotment::Allotment;
 use message::issue::{
     CertificateTransmission, CertificateTransmissionRequest, DEVICE_NUMBERS_MAX, NumberedPack,
 };
-use message::problem::{Problem, ProblemCode};
+use message::problem::Problem;
 use message::report::Event;
 use serde::Serialize;
 use store::audit::Cause;
@@ -95,17 +96,20 @@ impl Gateway {
 
     async fn hear_allotment(&self) -> Result<(), ReplenishError> {
         let heard = self.upstream.allotment().await?;
-        let body = serde_json::to_string(&heard)
+        Ok(self.keep_allotment(&heard).await?)
+    }
+
+    /// Notes what the authority says that may be made here.
+    pub(crate) async fn keep_allotment(&self, heard: &Allotment) -> Result<(), GatewayError> {
+        let body = serde_json::to_string(heard)
             .map_err(|_| GatewayError::Store(StoreError::Corrupt { what: "allotment.body" }))?;
         let now = self.desk.now();
-        let stored: Result<(), GatewayError> = self
-            .desk
+        self.desk
             .store
             .write(move |transaction| {
                 Box::pin(async move { Ok(allotment::replace(transaction, now, &body).await?) })
             })
-            .await;
-        Ok(stored?)
+            .await
     }
 
     /// Fetches product by product, so that one whose packs cannot be made stops no other.
@@ -141,7 +145,7 @@ impl Gateway {
                 let request = CertificateTransmissionRequest { device_numbers: batch.clone() };
                 match self.upstream.issue(&request).await {
                     Ok(answer) => fetched.stocked += self.file(batch, answer).await?,
-                    Err(UpstreamError::Refused(problem)) if is_about_a_number(&problem) => {
+                    Err(UpstreamError::Refused(problem)) if problem.code.is_about_a_number() => {
                         let half = batch.split_off(batch.len() / 2);
                         if batch.is_empty() {
                             fetched.refused.extend(self.abandon(half, &problem).await?);
@@ -161,7 +165,7 @@ impl Gateway {
     }
 
     /// Gives up numbers that will never be issued; the next need reserves others.
-    async fn abandon(
+    pub(crate) async fn abandon(
         &self,
         numbers: Vec<DeviceNumber>,
         problem: &Problem,
@@ -187,7 +191,7 @@ impl Gateway {
     }
 
     /// Checks, encrypts and stores packs that have arrived.
-    async fn file(
+    pub(crate) async fn file(
         &self,
         numbers: Vec<DeviceNumber>,
         answer: CertificateTransmission,
@@ -283,19 +287,6 @@ pub(crate) async fn stock(
     credential::apply(transaction, cause, &changes, &()).await?;
     let events: Vec<_> = filed.into_iter().map(|id| (id, stocked.clone())).collect();
     Ok(outbox::push(transaction, cause.time, &events).await?)
-}
-
-/// Whether the refusal is about single numbers of the batch, which will never be issued, and not about
-/// this factory or this moment.
-fn is_about_a_number(problem: &Problem) -> bool {
-    matches!(
-        problem.code,
-        ProblemCode::AlreadyMade
-            | ProblemCode::OutOfRange
-            | ProblemCode::UnknownProduct
-            | ProblemCode::ProductWithoutCredential
-            | ProblemCode::IllegalState
-    )
 }
 
 impl From<KeyRingError> for ReplenishError {

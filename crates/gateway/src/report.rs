@@ -30,7 +30,7 @@ pub struct Drained {
 }
 
 /// What becomes of a record after an answer.
-enum Fate {
+pub(crate) enum Fate {
     Taken,
     Again,
     Parked(Problem),
@@ -77,7 +77,11 @@ impl Gateway {
         Ok(outbox::waiting(&mut self.desk.store.read().await?, limit).await?)
     }
 
-    async fn settle(&self, records: Vec<outbox::Record>, fates: Vec<Fate>) -> Result<Drained, GatewayError> {
+    pub(crate) async fn settle(
+        &self,
+        records: Vec<outbox::Record>,
+        fates: Vec<Fate>,
+    ) -> Result<Drained, GatewayError> {
         let settlement = Settlement { now: self.desk.now(), actor: self.actor.clone() };
         self.desk
             .store
@@ -200,7 +204,7 @@ fn event_of(record: &outbox::Record) -> Result<Event, StoreError> {
     serde_json::from_str(&record.event).map_err(|_| StoreError::Corrupt { what: "outbox.event" })
 }
 
-fn report_of(records: &[outbox::Record]) -> Result<Report, GatewayError> {
+pub(crate) fn report_of(records: &[outbox::Record]) -> Result<Report, GatewayError> {
     let records = records.iter().map(|record| {
         Ok(Record {
             sequence: record.sequence,
@@ -213,7 +217,7 @@ fn report_of(records: &[outbox::Record]) -> Result<Report, GatewayError> {
 }
 
 /// One fate for each record. A record that the answer leaves out is sent again.
-fn fates(records: &[outbox::Record], answers: &[RecordAnswer]) -> Vec<Fate> {
+pub(crate) fn fates(records: &[outbox::Record], answers: &[RecordAnswer]) -> Vec<Fate> {
     records
         .iter()
         .map(|record| match answers.iter().find(|answer| answer.sequence == record.sequence) {

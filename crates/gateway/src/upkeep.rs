@@ -20,6 +20,8 @@ use crate::replenish::ReplenishError;
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often the outbox is tried when nothing rings.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked for bundles that were brought.
+const TAKE_BUNDLES_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked at whether stock must be filled up.
 const REPLENISH_EVERY: Duration = Duration::from_secs(10);
 /// The longest pause after failures upstream.
@@ -33,7 +35,7 @@ impl Gateway {
     /// Does all that a gateway does by itself, until the future is dropped. Failures are logged and
     /// tried again.
     pub async fn run(self: &Arc<Self>) {
-        tokio::join!(self.keep_up(), self.keep_reporting(), self.keep_stocked());
+        tokio::join!(self.keep_up(), self.keep_reporting(), self.keep_stocked(), self.keep_taking_bundles());
     }
 
     /// Makes leases that ran out suspect, and erases the keys of packs that nobody needs any more.
@@ -139,6 +141,15 @@ impl Gateway {
                     pause.wait().await;
                 }
             }
+        }
+    }
+
+    async fn keep_taking_bundles(&self) {
+        loop {
+            if let Err(error) = self.take_bundles().await {
+                tracing::error!(error = &error as &dyn std::error::Error, "a bundle cannot be taken yet");
+            }
+            sleep(TAKE_BUNDLES_EVERY).await;
         }
     }
 

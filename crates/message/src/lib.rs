@@ -22,10 +22,12 @@
 //! | authentication | device, authenticator and service | [`authenticate`] |
 //! | which devices were made | center and authority | [`fleet`] |
 //! | calls | device and center | [`call`] |
+//! | any of these where there is no network | | [`bundle`] |
 //! | refusals | all | [`problem`] |
 
 pub mod allotment;
 pub mod authenticate;
+pub mod bundle;
 pub mod bytes;
 pub mod call;
 pub mod collection;

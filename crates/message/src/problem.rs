@@ -135,6 +135,19 @@ impl ProblemCode {
     pub fn is_passing(self) -> bool {
         matches!(self, Self::Busy | Self::Unavailable | Self::Internal)
     }
+
+    /// Whether a refused order is at fault in single numbers, which will never be issued, and not in its
+    /// factory or its moment.
+    pub fn is_about_a_number(self) -> bool {
+        matches!(
+            self,
+            Self::AlreadyMade
+                | Self::OutOfRange
+                | Self::UnknownProduct
+                | Self::ProductWithoutCredential
+                | Self::IllegalState
+        )
+    }
 }
 
 impl fmt::Display for ProblemCode {

@@ -6,6 +6,7 @@
 pub mod allotment;
 pub mod apparatus;
 pub mod attempt;
+pub mod bundle_key;
 pub mod credential;
 pub mod ledger;
 pub mod moment;

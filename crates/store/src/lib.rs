@@ -47,6 +47,7 @@ mod statement;
 pub mod audit;
 pub mod authenticator;
 pub mod authority;
+pub mod bundle;
 pub mod center;
 mod database;
 mod error;

@@ -21,6 +21,8 @@ type Step = (&'static str, &'static str);
 
 const AUDIT_AND_VAULT: Step = ("audit and vault", include_str!("../migrations/core/audit_and_vault.sql"));
 
+const BUNDLE: Step = ("bundle", include_str!("../migrations/core/bundle.sql"));
+
 const AUTHORITY: &[Step] = &[
     AUDIT_AND_VAULT,
     ("authority", include_str!("../migrations/authority/authority.sql")),
@@ -30,12 +32,15 @@ const AUTHORITY: &[Step] = &[
     ("registration", include_str!("../migrations/authority/registration.sql")),
     ("pre-write key", include_str!("../migrations/authority/pre_write_key.sql")),
     ("device registration", include_str!("../migrations/authority/device_registration.sql")),
+    BUNDLE,
 ];
 
 const GATEWAY: &[Step] = &[
     AUDIT_AND_VAULT,
     ("gateway", include_str!("../migrations/gateway/gateway.sql")),
     ("symmetric", include_str!("../migrations/gateway/symmetric.sql")),
+    BUNDLE,
+    ("bundle key", include_str!("../migrations/gateway/bundle_key.sql")),
 ];
 
 const AUTHENTICATOR: &[Step] = &[
@@ -49,6 +54,7 @@ const CENTER: &[Step] = &[
     ("center", include_str!("../migrations/center/center.sql")),
     ("nonce", include_str!("../migrations/center/nonce.sql")),
     ("quarantine", include_str!("../migrations/center/quarantine.sql")),
+    BUNDLE,
 ];
 
 impl Schema {

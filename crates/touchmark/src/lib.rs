@@ -3,6 +3,7 @@
 //! The wiring of all roles: the commands of the one binary, the emulated devices, and a whole plant
 //! in one process. The roles themselves are crates of their own.
 
+pub mod bundle_files;
 pub mod commands;
 pub mod config;
 pub mod durable;

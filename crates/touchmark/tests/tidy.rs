@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The drawing of ARCHITECTURE.md: which of our crates each crate may depend on.
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 16] = [
     ("identity", &[]),
     ("auth", &["identity"]),
     ("seal", &["identity"]),
@@ -20,8 +20,9 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("pki", &["identity", "cert"]),
     ("store", &["identity"]),
     ("transport", &["identity", "message", "cert"]),
-    ("authority", &["identity", "auth", "seal", "message", "cert", "pki", "store", "transport"]),
-    ("gateway", &["identity", "message", "cert", "store", "transport"]),
+    ("bundle", &["identity", "message", "cert"]),
+    ("authority", &["identity", "auth", "seal", "message", "cert", "pki", "store", "transport", "bundle"]),
+    ("gateway", &["identity", "message", "cert", "store", "transport", "bundle"]),
     ("station", &["identity", "message", "cert", "transport"]),
     ("authenticator", &["identity", "auth", "seal", "message", "cert", "store", "transport"]),
     ("center", &["identity", "message", "cert", "store", "transport"]),
@@ -37,6 +38,7 @@ const EDGES: [(&str, &[&str]); 15] = [
             "pki",
             "store",
             "transport",
+            "bundle",
             "authority",
             "gateway",
             "station",

@@ -63,6 +63,25 @@ pub async fn waiting(snapshot: &mut Snapshot, limit: usize) -> Result<Vec<Record
     rows.into_iter().map(Record::try_from).collect()
 }
 
+/// The records from `first` to `last` that are not parked, in their order.
+///
+/// # Errors
+/// The store fails.
+pub async fn waiting_between(
+    snapshot: &mut Snapshot,
+    first: u64,
+    last: u64,
+) -> Result<Vec<Record>, StoreError> {
+    let rows: Vec<Row> = fetch_all!(
+        snapshot,
+        "SELECT sequence, credential, time, event, failures, parked FROM outbox \
+         WHERE parked IS NULL AND sequence >= $1 AND sequence <= $2 ORDER BY sequence",
+        first.cast_signed(),
+        last.cast_signed(),
+    )?;
+    rows.into_iter().map(Record::try_from).collect()
+}
+
 /// The parked records, in their order.
 ///
 /// # Errors

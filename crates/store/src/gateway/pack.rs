@@ -163,7 +163,10 @@ pub async fn forget_secrets(transaction: &mut Transaction, slots: &[Slot]) -> Re
 /// # Errors
 /// The store fails.
 pub async fn named_slots(snapshot: &mut Snapshot) -> Result<BTreeSet<Slot>, StoreError> {
-    let rows: Vec<(Slot,)> = fetch_all!(snapshot, "SELECT slot FROM credential WHERE slot IS NOT NULL")?;
+    let rows: Vec<(Slot,)> = fetch_all!(
+        snapshot,
+        "SELECT slot FROM credential WHERE slot IS NOT NULL UNION ALL SELECT slot FROM bundle_key",
+    )?;
     Ok(rows.into_iter().map(|(slot,)| slot).collect())
 }
 

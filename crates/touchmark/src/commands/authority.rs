@@ -1,5 +1,6 @@
 //! `touchmark authority ...`: the role that issues credentials.
 
+mod bundle;
 mod device_keys;
 mod pre_write_key;
 mod product;
@@ -19,6 +20,7 @@ use store::audit::Actor;
 use store::{Schema, Secret, Store, VaultError, read_unlock_file};
 use transport::Limits;
 
+use self::bundle::BundleCommand;
 use self::pre_write_key::PreWriteKeyCommand;
 use self::product::ProductCommand;
 use super::Edge;
@@ -59,6 +61,9 @@ pub enum Command {
     Factory(FactoryCommand),
     /// Say how much of a product a factory may make, and with which serials
     Allot(AllotArguments),
+    /// Files for and from factories that no network joins to this authority
+    #[command(subcommand)]
+    Bundle(BundleCommand),
     /// Withdraw a credential for good
     Void(VoidArguments),
     /// Show what was issued, what became of it, and who takes part
@@ -212,6 +217,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
             edge.output.object(&Factory { factory: &name, is_new }, format!("{name} {text}"));
             Ok(())
         }
+        Command::Bundle(command) => bundle::run(command, edge).await,
         Command::Allot(arguments) => allot(&arguments, edge).await,
         Command::Void(VoidArguments { credential, reason, role }) => {
             open_desk(&role.authority()?, edge).await?.void(&credential, &reason, &person()).await?;

@@ -1,5 +1,7 @@
 //! `touchmark gateway ...`: a factory's buffer of credentials.
 
+mod bundle;
+
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use message::status::FactoryStatus;
 use serde::Serialize;
 use store::{KeyRingError, Schema, Store, read_unlock_file};
 
+use self::bundle::BundleCommand;
 use super::Edge;
 use super::role_arguments::RoleArguments;
 use crate::config::GatewayConfig;
@@ -67,6 +70,9 @@ pub enum Command {
         #[command(flatten)]
         role: RoleArguments,
     },
+    /// Files for and from an authority that no network joins to this factory
+    #[command(subcommand)]
+    Bundle(BundleCommand),
     /// Send parked records again, once their cause is dealt with
     Unpark {
         #[command(flatten)]
@@ -118,6 +124,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
             edge.output.object(&Voided { credential: &credential }, format!("{credential} is withdrawn"));
             Ok(())
         }
+        Command::Bundle(command) => bundle::run(command, edge).await,
         Command::Unpark { role } => {
             let unparked = open_desk(&role.gateway()?, edge).await?.unpark(&person()).await?;
             edge.output.object(&Unparked { unparked }, format!("{unparked} records are sent again"));

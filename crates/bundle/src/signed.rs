@@ -53,9 +53,9 @@ pub enum BundleError {
     #[error("it says that it is from {stated}; {found} signed it")]
     OtherSender {
         /// Whom it states.
-        stated: Party,
+        stated: Box<Party>,
         /// Who signed.
-        found: Party,
+        found: Box<Party>,
     },
 }
 
@@ -184,7 +184,7 @@ fn open_by<S>(
     let bundle = read(signed.payload)?;
     let found = party_of(&sender);
     if bundle.from != found {
-        return Err(BundleError::OtherSender { stated: bundle.from, found });
+        return Err(BundleError::OtherSender { stated: Box::new(bundle.from), found: Box::new(found) });
     }
     Ok(Received { bundle, sender, sha256: Fingerprint::of(signed.payload) })
 }

@@ -302,10 +302,7 @@ fn prove(device: &mut EmulatedDevice) -> Proof {
 /// Where a link would be.
 struct NoLink;
 
-fn no_answer<T: Send>() -> Answer<'static, T>
-where
-    T: 'static,
-{
+fn no_answer<T: Send + 'static>() -> Answer<'static, T> {
     Box::pin(async { Err(UpstreamError::NoAnswer("there is no link".into())) })
 }
 

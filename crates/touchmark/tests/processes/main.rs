@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it is wrong")]
 
+mod bundles;
 mod calling;
 mod canary;
 mod killing;

@@ -68,6 +68,10 @@ impl<'a> Held<'a> {
     pub const BYTES_MAX: usize =
         3 * CERTIFICATE_BYTES_MAX + SECRET_KEY_BYTES_MAX + SEALED_PASS_PHRASE_BYTES_MAX + 192;
 
+    /// The kinds of records in which it lies.
+    pub(crate) const KINDS: [RecordKind; 3] =
+        [RecordKind::CertificatePack, RecordKind::Credentials, RecordKind::Candidate];
+
     /// What a device holds that takes this pack: its certificates with this key, empty for none, and
     /// this symmetric credential.
     pub(crate) fn of(pack: &Pack<'a>, secret_key: &'a [u8], symmetric: Option<HeldSymmetric<'a>>) -> Self {
@@ -160,10 +164,10 @@ pub(crate) struct Holding {
 
 impl Holding {
     /// A copy of what fits.
-    #[inline(never)]
     ///
     /// # Errors
     /// A secret is longer than any that this program writes.
+    #[inline(never)]
     pub fn of(held: &Held<'_>) -> Result<Self, heapless::CapacityError> {
         let mut holding = Self {
             device_number: held.device_number.clone(),

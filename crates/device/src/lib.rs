@@ -4,7 +4,8 @@
 //! [`identity::line::FrameCollector`], and gives each frame to [`WriteModule::handle_frame`]. The rest
 //! is in here: who may write what ([`WriteModule`]), what the device then holds ([`Held`]) and how that
 //! survives a power cut ([`slots`]), what else it keeps ([`nvram`]), how it opens what was sealed for
-//! it (`opening.rs`), makes and uses keys (`key.rs`), and proves what it holds (`proof.rs`).
+//! it (`opening.rs`), makes and uses keys (`key.rs`), and proves what it holds (`proof.rs`). In the field it
+//! changes its certificate without ever being without one ([`Renewal`]), and calls home ([`calling`]).
 //!
 //! Nothing here allocates or needs `std`. Secrets are wiped from memory when they have been used, and
 //! nothing secret can be printed. The feature `sim` adds a board in memory whose power can
@@ -16,6 +17,7 @@
 extern crate alloc;
 
 mod board;
+pub mod calling;
 mod held;
 mod key;
 pub mod nvram;
@@ -23,6 +25,7 @@ mod opening;
 #[cfg(test)]
 mod power_cuts;
 mod proof;
+mod renewal;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod slots;
@@ -32,4 +35,5 @@ mod x509;
 pub use board::{Board, FlashAreas};
 pub use held::{Held, HeldBuffer, HeldSymmetric};
 pub use key::{SecretKey, Signature};
+pub use renewal::Renewal;
 pub use write_module::WriteModule;

@@ -31,7 +31,8 @@ pub struct Nvram<'a> {
     /// The common certificate, a second copy beside that in flash.
     #[cbor(b(4), with = "minicbor::bytes")]
     pub common_certificate: &'a [u8],
-    /// The key that the device made and that is in no pack yet. It is gone once a pack is confirmed.
+    /// The key that the device made and that is in no pack yet, or not in the one that it uses. It is gone
+    /// once a pack is confirmed, or a renewal has come to its end.
     #[b(5)]
     pub own_key: Option<OwnKey<'a>>,
 }

@@ -161,6 +161,18 @@ pub enum Tear {
     Noisy(u64),
 }
 
+/// Whatever runs on a board whose power can fail: the board alone, or with what stands around it.
+pub trait Powered: Clone {
+    /// The power supply of the board.
+    fn supply(&mut self) -> &mut Supply;
+}
+
+impl<M: AsRef<[u8]> + AsMut<[u8]> + Clone> Powered for SimBoard<M> {
+    fn supply(&mut self) -> &mut Supply {
+        &mut self.supply
+    }
+}
+
 /// The power supply: counts changes of the memories, and fails where it is told to.
 #[derive(Clone, Default)]
 pub struct Supply {

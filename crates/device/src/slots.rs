@@ -15,6 +15,11 @@
 //! The slot that does not hold the record may hold the one before it. Where that must not stay, it is
 //! [wiped](Slots::wipe_older).
 //!
+//! It may also hold a *candidate* ([`RecordKind::Candidate`]), which is to take the record's place but has not
+//! done so yet: both can be read. As long as a candidate is the newer of two that count, the older one is
+//! the record. A candidate is [accepted](Slots::accept_candidate) by erasing the record before it: what is
+//! left alone is the record. So no moment is without a record, and no third state has to be kept.
+//!
 //! The header says what kind of record the body is, so a reader that does not know the kind leaves
 //! it alone. A new kind of record is a new [`RecordKind`].
 
@@ -44,6 +49,8 @@ pub enum RecordKind {
     Nvram = 2,
     /// [`Held`](crate::Held) in CBOR.
     Credentials = 3,
+    /// [`Held`](crate::Held) in CBOR: a candidate beside an older record, and the record where it is alone.
+    Candidate = 4,
 }
 
 /// Why a record cannot be read or written.
@@ -98,23 +105,38 @@ impl<F: NorFlash> Slots<F> {
         kinds: &[RecordKind],
         buffer: &'b mut [u8],
     ) -> Result<Option<&'b [u8]>, StoreError> {
-        let Some((slot, header)) = self.newest()? else { return Ok(None) };
+        let Some((slot, header)) = self.record()? else { return Ok(None) };
         if !kinds.iter().any(|kind| *kind as u8 == header.kind) {
             return Err(StoreError::Unknown);
         }
-        let length = header.length as usize;
-        let room = buffer.get_mut(..length.next_multiple_of(UNIT_BYTES)).ok_or(StoreError::TooLong)?;
-        self.read_units(self.body_offset(slot), room)?;
-        Ok(Some(&room[..length]))
+        self.read_body(slot, header, buffer).map(Some)
+    }
+
+    /// Reads the body of the candidate into `buffer`; none where none stands beside a record.
+    ///
+    /// # Errors
+    /// The memory fails, or the buffer is too short.
+    pub fn read_candidate<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>, StoreError> {
+        let Some((slot, header)) = self.candidate()? else { return Ok(None) };
+        self.read_body(slot, header, buffer).map(Some)
+    }
+
+    /// Whether a candidate stands beside the record.
+    ///
+    /// # Errors
+    /// The memory fails.
+    pub fn has_candidate(&mut self) -> Result<bool, StoreError> {
+        Ok(self.candidate()?.is_some())
     }
 
     /// Writes the record. Until this returns, and at any moment that the power fails, the record is
-    /// the old one or the new one.
+    /// the old one or the new one. A candidate is overwritten. A record of kind
+    /// [`RecordKind::Candidate`] becomes one itself, where there is a record.
     ///
     /// # Errors
     /// The record is the old one then, unless the commit word could not be read back.
     pub fn write(&mut self, kind: RecordKind, body: &impl Encode<()>) -> Result<(), StoreError> {
-        let (slot, sequence) = match self.newest()? {
+        let (slot, sequence) = match self.record()? {
             Some((slot, header)) => (slot.other(), header.sequence.wrapping_add(1)),
             None => (Slot::A, 0),
         };
@@ -128,31 +150,83 @@ impl<F: NorFlash> Slots<F> {
         if self.is_committed(slot)? { Ok(()) } else { Err(StoreError::ReadBack) }
     }
 
-    /// Erases the slot that does not hold the record. It takes back nothing: the record stays what it
-    /// is, at any moment that the power fails.
+    /// Erases what was before the record. It takes back nothing: record and candidate stay what they
+    /// are, at any moment that the power fails.
     ///
     /// # Errors
     /// The memory fails; some of the slot may be left.
     pub fn wipe_older(&mut self) -> Result<(), StoreError> {
-        let Some((slot, _)) = self.newest()? else { return Ok(()) };
-        if self.is_blank(slot.other())? {
-            return Ok(());
+        match (self.record()?, self.candidate()?) {
+            (Some((slot, _)), None) => self.wipe(slot.other()),
+            _ => Ok(()),
         }
-        self.erase(slot.other())?;
-        if self.is_blank(slot.other())? { Ok(()) } else { Err(StoreError::ReadBack) }
     }
 
-    fn newest(&mut self) -> Result<Option<(Slot, Header)>, StoreError> {
-        let mut newest: Option<(Slot, Header)> = None;
-        for slot in [Slot::A, Slot::B] {
-            if self.is_committed(slot)?
-                && let Some(header) = self.checked_header(slot)?
-                && newest.is_none_or(|(_, other)| header.is_newer_than(other))
-            {
-                newest = Some((slot, header));
-            }
+    /// Makes the candidate the record, and erases the one before. At any moment that the power fails the
+    /// record is the old one, with the candidate beside it, or the candidate.
+    ///
+    /// # Errors
+    /// The memory fails; some of the old record may be left.
+    pub fn accept_candidate(&mut self) -> Result<(), StoreError> {
+        match self.candidate()? {
+            Some((slot, _)) => self.wipe(slot.other()),
+            None => self.wipe_older(),
         }
-        Ok(newest)
+    }
+
+    /// Erases the candidate, if there is one; the record stays.
+    ///
+    /// # Errors
+    /// The memory fails; some of the candidate may be left.
+    pub fn drop_candidate(&mut self) -> Result<(), StoreError> {
+        match self.candidate()? {
+            Some((slot, _)) => self.wipe(slot),
+            None => Ok(()),
+        }
+    }
+
+    fn record(&mut self) -> Result<Option<(Slot, Header)>, StoreError> {
+        let [newer, older] = self.committed()?;
+        Ok(if is_candidate(newer) { older.or(newer) } else { newer })
+    }
+
+    fn candidate(&mut self) -> Result<Option<(Slot, Header)>, StoreError> {
+        let [newer, older] = self.committed()?;
+        Ok(newer.filter(|_| is_candidate(newer) && older.is_some()))
+    }
+
+    /// The slots that count, the newer one first.
+    fn committed(&mut self) -> Result<[Option<(Slot, Header)>; 2], StoreError> {
+        let (a, b) = (self.committed_header(Slot::A)?, self.committed_header(Slot::B)?);
+        Ok(match (a, b) {
+            (Some(a), Some(b)) if a.is_newer_than(b) => [Some((Slot::A, a)), Some((Slot::B, b))],
+            (Some(a), None) => [Some((Slot::A, a)), None],
+            (a, b) => [b.map(|b| (Slot::B, b)), a.map(|a| (Slot::A, a))],
+        })
+    }
+
+    fn committed_header(&mut self, slot: Slot) -> Result<Option<Header>, StoreError> {
+        if self.is_committed(slot)? { self.checked_header(slot) } else { Ok(None) }
+    }
+
+    fn read_body<'b>(
+        &mut self,
+        slot: Slot,
+        header: Header,
+        buffer: &'b mut [u8],
+    ) -> Result<&'b [u8], StoreError> {
+        let length = header.length as usize;
+        let room = buffer.get_mut(..length.next_multiple_of(UNIT_BYTES)).ok_or(StoreError::TooLong)?;
+        self.read_units(self.body_offset(slot), room)?;
+        Ok(&room[..length])
+    }
+
+    fn wipe(&mut self, slot: Slot) -> Result<(), StoreError> {
+        if self.is_blank(slot)? {
+            return Ok(());
+        }
+        self.erase(slot)?;
+        if self.is_blank(slot)? { Ok(()) } else { Err(StoreError::ReadBack) }
     }
 
     fn is_blank(&mut self, slot: Slot) -> Result<bool, StoreError> {
@@ -350,6 +424,10 @@ impl<F: NorFlash> minicbor::encode::Write for BodyWriter<'_, F> {
     }
 }
 
+fn is_candidate(slot: Option<(Slot, Header)>) -> bool {
+    slot.is_some_and(|(_, header)| header.kind == RecordKind::Candidate as u8)
+}
+
 fn flash_error(error: impl NorFlashError) -> StoreError {
     StoreError::Flash(error.kind())
 }
@@ -365,7 +443,7 @@ pub(crate) mod tests {
         slots: &mut Slots<F>,
         body: &impl Encode<()>,
     ) -> Result<(), StoreError> {
-        let (slot, sequence) = match slots.newest()? {
+        let (slot, sequence) = match slots.record()? {
             Some((slot, header)) => (slot.other(), header.sequence + 1),
             None => (Slot::A, 0),
         };
@@ -381,7 +459,7 @@ pub(crate) mod tests {
         body: &impl Encode<()>,
     ) -> Result<(), StoreError> {
         let (slot, sequence) =
-            slots.newest()?.map_or((Slot::A, 0), |(slot, header)| (slot, header.sequence + 1));
+            slots.record()?.map_or((Slot::A, 0), |(slot, header)| (slot, header.sequence + 1));
         slots.erase(slot)?;
         let header = slots.program_body(slot, RecordKind::CertificatePack, sequence, body)?;
         slots.program(slots.offset(slot), &header.to_bytes())?;

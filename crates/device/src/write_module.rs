@@ -13,13 +13,13 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::held::{Held, HeldBuffer, HeldSymmetric, Holding};
 use crate::key::{self, SecretKey, Signature};
 use crate::nvram::{self, Nvram, NvramBuffer, OwnKey};
-use crate::slots::{RecordKind, Slots, StoreError};
+use crate::slots::{Slots, StoreError};
 use crate::{Board, opening, proof};
 
 /// The write module: what a station talks to. All that lasts is in the board's memories; the module
 /// itself holds only the session, which a restart ends.
 pub struct WriteModule<B> {
-    board: B,
+    pub(crate) board: B,
     session: Option<Session>,
 }
 
@@ -151,7 +151,8 @@ impl<B: Board> WriteModule<B> {
         if holding.digest == pack_digest(&pack) {
             return Ok(());
         }
-        if !holding.key_is_own {
+        // A candidate may be the identity that the other side knows already.
+        if !holding.key_is_own || self.certificate_slots().has_candidate()? {
             return Err(Refusal::HoldsAnother);
         }
         self.store_certificate(&pack, &holding)
@@ -186,10 +187,7 @@ impl<B: Board> WriteModule<B> {
     /// # Errors
     /// The memory cannot be read, or holds what this program does not know.
     pub fn held<'b>(&mut self, buffer: &'b mut HeldBuffer) -> Result<Option<Held<'b>>, StoreError> {
-        self.certificate_slots()
-            .read(&[RecordKind::CertificatePack, RecordKind::Credentials], &mut *buffer.0)?
-            .map(Held::from_record)
-            .transpose()
+        self.certificate_slots().read(&Held::KINDS, &mut *buffer.0)?.map(Held::from_record).transpose()
     }
 
     /// Signs with the key of the device's certificate, or of the certificate that it is owed. Whatever
@@ -299,7 +297,7 @@ impl<B: Board> WriteModule<B> {
     }
 
     /// The key that the device made for this number: in what it holds, or in no pack yet.
-    fn own_key(
+    pub(crate) fn own_key(
         &mut self,
         number: &DeviceNumber,
         holding: Option<&Holding>,
@@ -319,7 +317,7 @@ impl<B: Board> WriteModule<B> {
     }
 
     #[inline(never)]
-    fn make_key(&mut self, number: &DeviceNumber) -> Result<SecretKey, Refusal> {
+    pub(crate) fn make_key(&mut self, number: &DeviceNumber) -> Result<SecretKey, Refusal> {
         let secret_key = key::generate(&mut self.board)?;
         let mut buffer = NvramBuffer::new();
         let nvram = nvram::read(&mut self.board, &mut buffer)?;
@@ -342,14 +340,14 @@ impl<B: Board> WriteModule<B> {
 
     /// Wipes what the memories held before a pack was confirmed: other packs' secrets, and the key that
     /// the device made as long as it was in no pack.
-    fn forget_what_was_before(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn forget_what_was_before(&mut self) -> Result<(), Refusal> {
         self.certificate_slots().wipe_older()?;
         Ok(nvram::wipe_older(&mut self.board)?)
     }
 
     // The certificates are on the stack in here only.
     #[inline(never)]
-    fn holding(&mut self) -> Result<Option<Holding>, Refusal> {
+    pub(crate) fn holding(&mut self) -> Result<Option<Holding>, Refusal> {
         let mut buffer = HeldBuffer::new();
         match self.held(&mut buffer)? {
             Some(held) => Ok(Some(Holding::of(&held).map_err(|_| Refusal::StorageFailed)?)),
@@ -358,19 +356,19 @@ impl<B: Board> WriteModule<B> {
     }
 
     #[inline(never)]
-    fn device_number(&mut self) -> Result<Option<DeviceNumber>, StoreError> {
+    pub(crate) fn device_number(&mut self) -> Result<Option<DeviceNumber>, StoreError> {
         let mut buffer = NvramBuffer::new();
         Ok(nvram::read(&mut self.board, &mut buffer)?.device_number)
     }
 
-    fn certificate_slots(&mut self) -> Slots<impl NorFlash> {
+    pub(crate) fn certificate_slots(&mut self) -> Slots<impl NorFlash> {
         let area = self.board.flash_areas().certificate;
         Slots::new(self.board.flash(), area)
     }
 }
 
 /// Whether the key that the device would have with this pack, empty for none, is what the pack needs.
-fn require_key<B: Board>(pack: &Pack<'_>, secret_key: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn require_key<B: Board>(pack: &Pack<'_>, secret_key: &[u8]) -> Result<(), Refusal> {
     match &pack.certificate {
         Some(CertificatePart { key: Key::Plain(_) | Key::Sealed(_), .. }) => {
             if key::is_usable::<B>(secret_key) { Ok(()) } else { Err(Refusal::UnusableKey) }

@@ -162,8 +162,8 @@ impl Command {
     /// What is logged where the environment does not say.
     fn log_level(&self) -> &'static str {
         match self {
-            // Its refusals and its outage are on purpose.
-            Self::Demo(_) => "error",
+            // Their refusals and their outages are on purpose.
+            Self::Demo(_) | Self::Device(device::Command::Fleet(_)) => "error",
             _ => "info",
         }
     }

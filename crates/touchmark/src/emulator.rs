@@ -12,6 +12,7 @@ mod calling;
 mod flash_file;
 mod line;
 mod port;
+mod renewal;
 mod soap;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use auth::{PassPhrase, SymmetricCredential};
 use device::sim::{FLASH_BYTES, NVRAM_BYTES, SimBoard, Tear};
 use device::slots::StoreError;
-use device::{Board, HeldBuffer, WriteModule, nvram};
+use device::{Board, Held, HeldBuffer, WriteModule, nvram};
 use identity::line::{
     ANSWER_FRAME_BYTES_MAX, Identity, Refusal, Session, SigningRequest, Transmission, WriteResult,
 };
@@ -29,7 +30,7 @@ use identity::{ApparatusId, DeviceNumber, HardwareUid, ProductCode};
 use seal::{ChipKey, PreWriteKey};
 use zeroize::Zeroizing;
 
-pub use calling::{Calling, CallingError};
+pub use calling::CallingError;
 pub use flash_file::FlashFileError;
 pub use line::{open_serial, serve_serial, serve_stream, serve_tcp};
 pub use port::{Port, PortAddress, UnknownPort};
@@ -69,6 +70,19 @@ pub struct HeldPack {
     pub secret_key: Zeroizing<Vec<u8>>,
     /// Its symmetric credential, and how the pass phrase is kept.
     pub symmetric: Option<(ApparatusId, SymmetricForm)>,
+}
+
+impl HeldPack {
+    fn of(held: Held<'_>) -> Self {
+        Self {
+            device_number: held.device_number,
+            root_certificate: held.root_certificate.to_vec(),
+            issuing_certificate: held.issuing_certificate.to_vec(),
+            client_certificate: held.client_certificate.to_vec(),
+            secret_key: Zeroizing::new(held.secret_key.to_vec()),
+            symmetric: held.symmetric.map(|symmetric| (symmetric.apparatus_id, symmetric.form)),
+        }
+    }
 }
 
 impl EmulatedDevice {
@@ -233,15 +247,7 @@ impl EmulatedDevice {
     /// The flash cannot be read, or holds what this program does not know.
     pub fn pack(&mut self) -> Result<Option<HeldPack>, StoreError> {
         let mut buffer = HeldBuffer::new();
-        let held = self.module.held(&mut buffer)?;
-        Ok(held.map(|held| HeldPack {
-            device_number: held.device_number,
-            root_certificate: held.root_certificate.to_vec(),
-            issuing_certificate: held.issuing_certificate.to_vec(),
-            client_certificate: held.client_certificate.to_vec(),
-            secret_key: Zeroizing::new(held.secret_key.to_vec()),
-            symmetric: held.symmetric.map(|symmetric| (symmetric.apparatus_id, symmetric.form)),
-        }))
+        Ok(self.module.held(&mut buffer)?.map(HeldPack::of))
     }
 
     /// The symmetric credential in the device's flash, opened as the device opens it to authenticate.

@@ -17,12 +17,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The name and the text of every file.
-pub const FILES: [(&str, &str); 9] = [
+pub const FILES: [(&str, &str); 10] = [
     ("authentication-1", include_str!("../../../vectors/authentication-1.json")),
     ("chip-sealed-pack-1", include_str!("../../../vectors/chip-sealed-pack-1.json")),
     ("confirmation-1", include_str!("../../../vectors/confirmation-1.json")),
     ("derived-key-1", include_str!("../../../vectors/derived-key-1.json")),
     ("device-store-1", include_str!("../../../vectors/device-store-1.json")),
+    ("device-store-2", include_str!("../../../vectors/device-store-2.json")),
     ("line-frame-1", include_str!("../../../vectors/line-frame-1.json")),
     ("line-frame-2", include_str!("../../../vectors/line-frame-2.json")),
     ("possession-1", include_str!("../../../vectors/possession-1.json")),

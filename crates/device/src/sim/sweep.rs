@@ -1,10 +1,10 @@
-//! Tries an act on a board with its power cut at every moment.
+//! Tries an act on a board, or on a world with a board in it, with its power cut at every moment.
 
 use alloc::format;
 use alloc::string::String;
 use core::fmt::Debug;
 
-use super::{SimBoard, Tear};
+use super::{Powered, Tear};
 
 /// How often the power fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,14 +28,14 @@ const TEARS: [Tear; 4] = [Tear::Clean, Tear::Noisy(1), Tear::Noisy(2), Tear::Noi
 ///
 /// # Panics
 /// Where the act does not succeed although the power holds.
-pub fn sweep<M, S>(
-    start: &SimBoard<M>,
+pub fn sweep<W, S>(
+    start: &W,
     cuts: Cuts,
-    act: impl Fn(&mut SimBoard<M>) -> bool,
-    state: impl Fn(&mut SimBoard<M>) -> S,
+    act: impl Fn(&mut W) -> bool,
+    state: impl Fn(&mut W) -> S,
 ) -> Result<u32, String>
 where
-    M: AsRef<[u8]> + AsMut<[u8]> + Clone,
+    W: Powered,
     S: PartialEq + Debug,
 {
     let old = state(&mut start.clone());
@@ -46,7 +46,7 @@ where
 
     // Cuts the power in one act, checks what the board then holds, and says whether that is the new
     // state. None: the act was over before its cut.
-    let cut = |board: &mut SimBoard<M>, at: u32, tear: Tear, was_new: bool| {
+    let cut = |board: &mut W, at: u32, tear: Tear, was_new: bool| {
         board.supply().cut_after(at, tear);
         if act(board) {
             return Ok(None);
@@ -59,7 +59,7 @@ where
         }
         Err(format!("{tear:?} cut after {at} changes left {seen:?}"))
     };
-    let retry = |mut board: SimBoard<M>| {
+    let retry = |mut board: W| {
         let is_done = act(&mut board);
         if is_done && state(&mut board) == new {
             Ok(())

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail a test by panicking")]
 
+mod calling;
 mod exchange;
 mod own_key;
 mod power_cuts;
+mod renewal;
 mod sealed;
 
 use device::WriteModule;

@@ -22,7 +22,7 @@ use x509_cert::ext::Extension;
 use x509_cert::name::Name;
 use x509_cert::request::CertReq;
 use x509_cert::serial_number::SerialNumber;
-use x509_cert::spki::SubjectPublicKeyInfoRef;
+use x509_cert::spki::{SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef};
 use x509_cert::time::Validity;
 
 use crate::{
@@ -282,7 +282,7 @@ fn key_request(device: &mut Device, session: Session, number: &str) -> Answer {
     ask(device, &Request::KeyRequest { session, device_number: number.parse().unwrap() })
 }
 
-fn requested(device: &mut Device, session: Session, number: &str) -> SigningRequest {
+pub fn requested(device: &mut Device, session: Session, number: &str) -> SigningRequest {
     match key_request(device, session, number) {
         Answer::SigningRequest(request) => request,
         answer => panic!("{answer:?}"),
@@ -305,15 +305,15 @@ pub fn certify(request: &SigningRequest) -> Vec<u8> {
     certify_as(request, 7)
 }
 
-fn certify_as(request: &SigningRequest, serial: u32) -> Vec<u8> {
+pub fn certify_as(request: &SigningRequest, serial: u32) -> Vec<u8> {
     let request = checked(request);
-    let builder = CertificateBuilder::new(
-        Leaf(request.info.subject),
-        SerialNumber::from(serial),
-        Validity::from_now(std::time::Duration::from_secs(60)).unwrap(),
-        request.info.public_key,
-    )
-    .unwrap();
+    certify_key(request.info.subject, request.info.public_key, serial)
+}
+
+pub fn certify_key(subject: Name, public_key: SubjectPublicKeyInfoOwned, serial: u32) -> Vec<u8> {
+    let validity = Validity::from_now(std::time::Duration::from_secs(60)).unwrap();
+    let builder =
+        CertificateBuilder::new(Leaf(subject), SerialNumber::from(serial), validity, public_key).unwrap();
     let issuer = p256::ecdsa::SigningKey::from_slice(&[0x15; 32]).unwrap();
     builder.build::<_, p256::ecdsa::DerSignature>(&issuer).unwrap().to_der().unwrap()
 }

@@ -105,7 +105,7 @@ fn request_key(board: &mut TestBoard) -> Option<identity::line::SigningRequest> 
     request
 }
 
-fn double_where_long() -> Cuts {
+pub fn double_where_long() -> Cuts {
     let is_long = std::env::var_os("TOUCHMARK_SWEEP").is_some_and(|sweep| sweep == "long");
     if is_long { Cuts::Double } else { Cuts::Single }
 }

@@ -4,6 +4,7 @@ mod address;
 mod authenticate;
 mod call;
 mod collect;
+mod fleet;
 mod keys;
 
 use std::fs;
@@ -40,6 +41,8 @@ pub enum Command {
     /// Call the center as a device in the field
     #[command(subcommand)]
     Call(call::CallCommand),
+    /// Be many devices that call at once, also after their center was gone
+    Fleet(fleet::FleetArguments),
 }
 
 /// Arguments of `touchmark device emulate`.
@@ -89,6 +92,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Collect(arguments) => collect::run(arguments, edge).await,
         Command::Authenticate(arguments) => authenticate::run(arguments, edge).await,
         Command::Call(command) => call::run(command, edge).await,
+        Command::Fleet(arguments) => fleet::run(arguments, edge).await,
     }
 }
 

@@ -32,6 +32,7 @@ pub enum NotAsked {
 /// There is no such operation, or it takes other input.
 pub fn answer(operation: &str, input: &Value) -> Result<Value, NotAsked> {
     match operation {
+        "accept-candidate" => reply(input, store::accept_candidate),
         "authenticate" => reply(input, authenticate),
         "authority-confirmation" => reply(input, authority_confirmation),
         "check-proof" => reply(input, check_proof),
@@ -42,6 +43,7 @@ pub fn answer(operation: &str, input: &Value) -> Result<Value, NotAsked> {
         "open-with-chip-key" => reply(input, open_with_chip_key),
         "pack-digest" => reply(input, pack_digest),
         "proof-message" => reply(input, proof_message),
+        "read-candidate" => reply(input, store::read_candidate),
         "read-record" => reply(input, store::read_record),
         "seal" => reply(input, seal_under_key),
         "seal-to-chip" => reply(input, seal_to_chip),

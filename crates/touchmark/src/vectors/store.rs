@@ -22,7 +22,8 @@ use super::line_messages::{Hex, Pack};
 pub(super) struct TwoSlots([Hex; 2]);
 
 const ERASED: u8 = 0xff;
-const KINDS: [RecordKind; 3] = [RecordKind::CertificatePack, RecordKind::Nvram, RecordKind::Credentials];
+const KINDS: [RecordKind; 4] =
+    [RecordKind::CertificatePack, RecordKind::Nvram, RecordKind::Credentials, RecordKind::Candidate];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -59,6 +60,28 @@ pub(super) fn read_record(input: ReadRecord) -> Result<Value, Refused> {
         }
     }
     Err(Refused)
+}
+
+pub(super) fn read_candidate(input: ReadRecord) -> Result<Value, Refused> {
+    let mut board = input.slots.board()?;
+    let area = board.flash_areas().certificate;
+    let mut buffer = vec![0; FLASH_BYTES];
+    match Slots::new(board.flash(), area).read_candidate(&mut buffer).map_err(|_| Refused)? {
+        Some(body) => Ok(json!({ "kind": RecordKind::Candidate as u8, "body": Hex(body.to_vec()) })),
+        None => object("blank", true),
+    }
+}
+
+pub(super) fn accept_candidate(input: ReadRecord) -> Result<Value, Refused> {
+    let mut board = input.slots.board()?;
+    let area = board.flash_areas().certificate;
+    let mut slots = Slots::new(board.flash(), area);
+    if !slots.has_candidate().map_err(|_| Refused)? {
+        return Err(Refused);
+    }
+    slots.accept_candidate().map_err(|_| Refused)?;
+    drop(slots);
+    object("slots", TwoSlots::of(&board))
 }
 
 #[derive(Deserialize)]

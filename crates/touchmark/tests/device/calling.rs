@@ -7,6 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use center::{Center, Desk, Settings};
 use cert::{Certificate, DeviceIdentity, Fingerprint};
+use device::calling::Event;
 use device::sim::Tear;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
@@ -73,10 +74,10 @@ impl Site {
         device
     }
 
-    async fn post(&self, n: u32, raw: &str) -> Result<CallAnswer, ProblemCode> {
+    async fn post(&self, n: u32, raw: &[u8]) -> Result<CallAnswer, ProblemCode> {
         let mut request = Request::post("/v1/calls")
             .header("content-type", "application/json")
-            .body(Body::from(raw.to_owned()))
+            .body(Body::from(raw.to_vec()))
             .unwrap();
         let identity = DeviceIdentity { number: number(n), ..self.identity.clone() };
         request.extensions_mut().insert(Peer::Device(identity));
@@ -134,7 +135,8 @@ async fn count_and_call(site: &Site, n: u32, mishap: Mishap) -> bool {
 }
 
 fn device_is_off(error: &CallingError) -> bool {
-    matches!(error, CallingError::Silence(_) | CallingError::Nvram(_))
+    use device::calling::CallingError::Store;
+    matches!(error, CallingError::Silence(_) | CallingError::Nvram(_) | CallingError::Calling(Store(_)))
 }
 
 /// Switches the device on, and lets it call; whether what it counted is told.
@@ -146,12 +148,11 @@ async fn attempt(
     links: &mut std::slice::Iter<'_, Link>,
 ) -> Result<bool, CallingError> {
     device.boot()?;
-    device.count("total".parse().unwrap(), total.try_into().unwrap())?;
+    device.count("total", total)?;
     if device.calling()?.unanswered().is_some() && !send(site, n, device, links).await? {
         return Ok(false);
     }
-    let notification = device.calling()?.notification();
-    device.make_call(notification)?;
+    device.make_call(Event::Counter)?;
     send(site, n, device, links).await
 }
 
@@ -171,7 +172,7 @@ async fn send(
     if link == Link::LosesTheAnswer {
         return Ok(false);
     }
-    device.take_answer(&answer)?;
+    device.take_answer(&serde_json::to_vec(&answer).unwrap())?;
     Ok(true)
 }
 
@@ -217,9 +218,8 @@ async fn a_copied_device_is_found_at_its_first_call() {
         let mut copy = device.copy();
         assert!(attempt(&site, 0, &mut device, 20, &mut links).await.unwrap());
         copy.boot().unwrap();
-        copy.count("total".parse().unwrap(), 1_000_000.try_into().unwrap()).unwrap();
-        let notification = copy.calling().unwrap().notification();
-        copy.make_call(notification).unwrap();
+        copy.count("total", 1_000_000).unwrap();
+        copy.make_call(Event::Counter).unwrap();
         let refused = site.post(0, copy.calling().unwrap().unanswered().unwrap()).await.unwrap_err();
         assert_eq!(refused, ProblemCode::Quarantined);
     })

@@ -226,6 +226,7 @@ def store_pack(question):
 
 
 OPERATIONS = {
+    "accept-candidate": device_store.accept_candidate,
     "authenticate": authenticate,
     "authority-confirmation": authority_confirmation,
     "check-proof": check_proof,
@@ -236,6 +237,7 @@ OPERATIONS = {
     "open-with-chip-key": open_with_chip_key,
     "pack-digest": pack_digest,
     "proof-message": proof_message,
+    "read-candidate": device_store.read_candidate,
     "read-record": device_store.read_record,
     "seal": seal,
     "seal-to-chip": seal_to_chip,

@@ -16,8 +16,8 @@ from line_frames import Refused, apparatus_bytes, demand
 UNIT = 32
 MARK = b"TMR1"
 COMMIT_WORD = b"\xa5\x5atouchmark: record is complete\xa5"
-CERTIFICATE_PACK, CREDENTIALS = 1, 3
-KINDS = {CERTIFICATE_PACK: "held", 2: "nvram", CREDENTIALS: "held"}
+CERTIFICATE_PACK, CREDENTIALS, CANDIDATE = 1, 3, 4
+KINDS = {CERTIFICATE_PACK: "held", 2: "nvram", CREDENTIALS: "held", CANDIDATE: "held"}
 SEALED_TO_A_CHIP = bytes.fromhex("d08344a1011823")
 DESCRIPTION = Path(__file__).parents[4] / "vectors" / "record.cddl"
 DESCRIBED = DataTranslator.from_cddl(DESCRIPTION.read_text(), 3).my_types
@@ -42,22 +42,34 @@ def read_slot(content):
     return (sequence, kind, body) if check_sum(kind, sequence, body) == stated else None
 
 
-def newest(slots):
-    """The slot that holds the record and what it reads, or None."""
+def committed(slots):
+    """The slots that count and what they read, the older one first."""
     found = [(index, read_slot(slot)) for index, slot in enumerate(slots)]
     found = [(index, record) for index, record in found if record]
     if len(found) == 2 and (found[1][1][0] - found[0][1][0]) % 2**32 >= 2**31:
-        found.pop()
-    return found[-1] if found else None
+        found.reverse()
+    return found
+
+
+def current(slots):
+    """The slot that holds the record and what it reads, or None."""
+    found = committed(slots)
+    return found[0] if candidate(slots) else found[-1] if found else None
+
+
+def candidate(slots):
+    """The slot that holds a candidate beside a record and what it reads, or None."""
+    found = committed(slots)
+    return found[1] if len(found) == 2 and found[1][1][1] == CANDIDATE else None
 
 
 def write_record(question):
-    slots = [bytes.fromhex(slot) for slot in question["slots"]]
+    slots = from_hex(question)
     kind, body = question["kind"], bytes.fromhex(question["body"])
     demand(kind in KINDS)
     DESCRIBED[KINDS[kind]].validate_str(body)
     index, sequence = 0, 0
-    if before := newest(slots):
+    if before := current(slots):
         index, sequence = 1 - before[0], (before[1][0] + 1) % 2**32
     header = MARK + bytes([kind]) + b"\xff" * 3
     header += words(sequence, len(body), check_sum(kind, sequence, body))
@@ -66,7 +78,26 @@ def write_record(question):
 
 
 def read_record(question):
-    found = newest([bytes.fromhex(slot) for slot in question["slots"]])
+    return answered(current(from_hex(question)))
+
+
+def read_candidate(question):
+    return answered(candidate(from_hex(question)))
+
+
+def accept_candidate(question):
+    """The candidate stays, and what was before it does not."""
+    slots = from_hex(question)
+    demand(found := candidate(slots))
+    slots[1 - found[0]] = b""
+    return {"slots": [slot.hex() for slot in slots]}
+
+
+def from_hex(question):
+    return [bytes.fromhex(slot) for slot in question["slots"]]
+
+
+def answered(found):
     if not found:
         return {"blank": True}
     _, (_, kind, body) = found

@@ -1,15 +1,15 @@
 //! `touchmark device call ...`: an emulated device calls home.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use cert::Fingerprint;
 use cert::tls::{Credential, HostTrust};
+use device::calling::{Event, Outcome};
 use identity::{DeviceNumber, Member, MemberName};
-use message::call::{
-    Call, CallAnswer, Counter, CounterName, CounterValue, Event, Percent, Request, ShortText,
-};
+use message::call::{Call, CallAnswer, Counter, CounterName, CounterValue, Percent, Request, ShortText};
 use message::problem::ProblemCode;
 use serde::Serialize;
 use transport::{CallError, Client};
@@ -87,29 +87,17 @@ pub struct CallArguments {
 
 /// Runs the command: what had no answer is said first, then what is to be said, then what the answers ask for.
 pub async fn run(command: CallCommand, edge: &Edge) -> anyhow::Result<()> {
-    let (arguments, event) = match command {
-        CallCommand::Counter { counters, device } => (device, What::Counters(counters)),
-        CallCommand::Service { fault_code, device } => (device, What::Event(Event::Service { fault_code })),
-        CallCommand::Supply { consumable, remaining: remaining_percent, device } => {
-            (device, What::Event(Event::Supply { consumable, remaining_percent }))
-        }
-        CallCommand::Alarm { alarm, device } => (device, What::Event(Event::Alarm { alarm })),
-        CallCommand::Manual { note, device } => (device, What::Event(Event::Manual { note })),
-        CallCommand::Poll { device } => (device, What::Event(Event::Poll)),
-    };
-    let mut caller = Caller::switch_on(&arguments, edge)?;
-    if let What::Counters(counters) = &event {
+    let mut caller = Caller::switch_on(command.device(), edge)?;
+    if let CallCommand::Counter { counters, .. } = &command {
         for Counter { name, value } in counters {
-            caller.device.count(name.clone(), *value)?;
+            caller.device.count(name.as_str(), value.number())?;
         }
+        caller.require_counters()?;
     }
     caller.send_unanswered().await?;
-    let event = match event {
-        What::Event(event) => event,
-        What::Counters(_) => caller.notification()?,
-    };
-    caller.call(event).await?;
+    caller.call(command.event()).await?;
     for _ in 0..FURTHER_CALLS_MAX {
+        caller.work()?;
         match caller.device.calling()?.owed() {
             Some(event) => caller.call(event).await?,
             None => break,
@@ -121,9 +109,30 @@ pub async fn run(command: CallCommand, edge: &Edge) -> anyhow::Result<()> {
 /// How often the device calls again to do what it was asked; what is left then waits for its next call.
 const FURTHER_CALLS_MAX: u32 = 4;
 
-enum What {
-    Counters(Vec<Counter>),
-    Event(Event),
+impl CallCommand {
+    fn device(&self) -> &CallArguments {
+        match self {
+            Self::Counter { device, .. }
+            | Self::Service { device, .. }
+            | Self::Supply { device, .. }
+            | Self::Alarm { device, .. }
+            | Self::Manual { device, .. }
+            | Self::Poll { device } => device,
+        }
+    }
+
+    fn event(&self) -> Event<'_> {
+        match self {
+            Self::Counter { .. } => Event::Counter,
+            Self::Service { fault_code, .. } => Event::Service { fault_code: fault_code.as_str() },
+            Self::Supply { consumable, remaining, .. } => {
+                Event::Supply { consumable: consumable.as_str(), remaining_percent: (*remaining).into() }
+            }
+            Self::Alarm { alarm, .. } => Event::Alarm { alarm: alarm.as_str() },
+            Self::Manual { note, .. } => Event::Manual { note: note.as_str() },
+            Self::Poll { .. } => Event::Poll,
+        }
+    }
 }
 
 fn counter(text: &str) -> Result<Counter, String> {
@@ -159,7 +168,7 @@ struct Made {
 struct Called<'a> {
     device_number: &'a DeviceNumber,
     calls: &'a [Made],
-    counters: &'a std::collections::BTreeMap<CounterName, CounterValue>,
+    counters: BTreeMap<&'a str, u64>,
 }
 
 impl Caller {
@@ -176,17 +185,24 @@ impl Caller {
         Ok(Self { device, number: pack.device_number, client, made: Vec::new() })
     }
 
-    fn notification(&mut self) -> anyhow::Result<Event> {
-        let calling = self.device.calling()?;
-        if calling.counters().is_empty() {
+    /// Sees to what the center has asked for and what takes the device some time.
+    fn work(&mut self) -> anyhow::Result<()> {
+        while let Some(task) = self.device.calling()?.task() {
+            self.device.finish_task(task.request, Outcome::refused("this device cannot do that"))?;
+        }
+        Ok(())
+    }
+
+    fn require_counters(&mut self) -> anyhow::Result<()> {
+        if self.device.calling()?.counters().is_empty() {
             return Err(Failure::usage(format!("{} has no counters yet", self.number))
                 .advise("say what one stands at, such as --set total=0")
                 .into());
         }
-        Ok(calling.notification())
+        Ok(())
     }
 
-    async fn call(&mut self, event: Event) -> anyhow::Result<()> {
+    async fn call(&mut self, event: Event<'_>) -> anyhow::Result<()> {
         self.device.make_call(event)?;
         self.send_unanswered().await
     }
@@ -195,15 +211,15 @@ impl Caller {
     async fn send_unanswered(&mut self) -> anyhow::Result<()> {
         let calling = self.device.calling()?;
         let Some(raw) = calling.unanswered() else { return Ok(()) };
-        let call: Call = serde_json::from_str(raw).context("the call in the device's NVRAM is none")?;
-        let document = raw.as_bytes().to_vec();
+        let call: Call = serde_json::from_slice(raw).context("the call in the device's NVRAM is none")?;
+        let document = raw.to_vec();
         let answered: Result<CallAnswer, CallError> =
             self.client.post_document("/v1/calls", "application/json", document).await;
         let answer = match answered {
             Ok(answer) => answer,
             Err(error) => return Err(self.unanswered(error)?),
         };
-        self.device.take_answer(&answer)?;
+        self.device.take_answer(&serde_json::to_vec(&answer)?)?;
         self.made.push(Made {
             call: answer.call,
             received: answer.received,
@@ -242,10 +258,12 @@ impl Caller {
                 count => format!(", answered with {count} requests\n"),
             });
         }
-        for (name, value) in calling.counters() {
+        let counters: BTreeMap<&str, u64> =
+            calling.counters().iter().map(|counter| (&*counter.name, counter.value)).collect();
+        for (name, value) in &counters {
             text.push_str(&format!("{name} stands at {value}\n"));
         }
-        let called = Called { device_number: &self.number, calls: &self.made, counters: calling.counters() };
+        let called = Called { device_number: &self.number, calls: &self.made, counters };
         edge.output.object(&called, text.trim_end());
         Ok(())
     }

@@ -1,0 +1,314 @@
+//! The device's side of its calls: what it remembers of them, and what follows from an answer.
+//!
+//! A call is written down before it is sent, and struck out in the same write that keeps what its answer
+//! asks for, and the nonce that the next call must name. So a call whose answer was lost is made again byte
+//! for byte, whatever happened in between, a request is followed once, and the device is never taken for a
+//! copy. Sockets and clocks are the firmware's: it sends [`Calling::unanswered`] when it can.
+//!
+//! All of it lies in the counter information of the NVRAM, as CBOR.
+
+mod message;
+mod record;
+
+use heapless::Vec;
+use identity::DeviceNumber;
+use minicbor::{Decode, Encode};
+use serde::Serialize;
+
+pub use message::Event;
+pub use record::{CALLING_BYTES_MAX, Text};
+
+use crate::Board;
+use crate::nvram::{self, Nvram, NvramBuffer};
+use crate::slots::StoreError;
+
+/// The most bytes of a call that a device makes.
+pub const CALL_BYTES_MAX: usize = 1_024;
+/// The most counters that it has.
+pub const COUNTERS_MAX: usize = 16;
+/// The most requests in an answer, results in a call, and tasks at a time.
+pub const REQUESTS_MAX: usize = 8;
+/// The most bytes of a counter's name.
+pub const COUNTER_NAME_BYTES_MAX: usize = 32;
+/// The most bytes of a reason, and of a package's name.
+pub const TEXT_BYTES_MAX: usize = 64;
+/// What a counter ends at: 2^53 - 1, so that no JSON reader rounds it.
+const COUNTER_MAX: u64 = (1 << 53) - 1;
+/// A nonce in base64.
+const NONCE_BYTES: usize = 24;
+
+/// What a device remembers of its calls.
+#[derive(Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Calling {
+    #[n(0)]
+    boot: u32,
+    #[n(1)]
+    sequence: u32,
+    /// The nonce of the last answer.
+    #[n(2)]
+    previous: Option<Text<NONCE_BYTES>>,
+    #[cbor(n(3), with = "record::list")]
+    counters: Vec<Counter, COUNTERS_MAX>,
+    /// The call that has no answer yet, as it is sent; empty where there is none.
+    #[cbor(n(4), with = "record::bytes")]
+    unanswered: Vec<u8, CALL_BYTES_MAX>,
+    /// What the next call takes along.
+    #[cbor(n(5), with = "record::list")]
+    results: Vec<RequestResult, REQUESTS_MAX>,
+    /// The last request that was taken up.
+    #[n(6)]
+    followed: u64,
+    /// Whether the center wants to know the counters.
+    #[n(7)]
+    counters_wanted: bool,
+    #[cbor(n(8), with = "record::list")]
+    tasks: Vec<Task, REQUESTS_MAX>,
+}
+
+/// What one counter stands at.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, Serialize)]
+pub struct Counter {
+    /// Which counter.
+    #[n(0)]
+    pub name: Text<COUNTER_NAME_BYTES_MAX>,
+    /// What it stands at.
+    #[n(1)]
+    pub value: u64,
+}
+
+/// A request of the center that the firmware has to see to, and may take its time for.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Task {
+    /// The request's number.
+    #[n(0)]
+    pub request: u64,
+    /// What to do.
+    #[n(1)]
+    pub work: Work,
+}
+
+/// What a firmware can be asked to do.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub enum Work {
+    /// Get a new certificate: [`WriteModule::begin_renewal`](crate::WriteModule::begin_renewal).
+    #[n(0)]
+    RenewCertificate,
+    /// Get this firmware package.
+    #[n(1)]
+    FetchFirmware {
+        /// Its name.
+        #[n(0)]
+        package: Text<TEXT_BYTES_MAX>,
+    },
+}
+
+/// What came of a request.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, Serialize)]
+struct RequestResult {
+    #[n(0)]
+    request: u64,
+    #[n(1)]
+    outcome: Outcome,
+}
+
+/// Whether the device has done what it was asked.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, Serialize)]
+#[serde(tag = "outcome", rename_all = "camelCase")]
+pub enum Outcome {
+    /// It has.
+    #[n(0)]
+    Done,
+    /// It has not, and will not.
+    #[n(1)]
+    Refused {
+        /// Why.
+        #[n(0)]
+        reason: Text<TEXT_BYTES_MAX>,
+    },
+}
+
+impl Outcome {
+    /// Refused for this reason, of which as much is kept as there is room for.
+    pub fn refused(reason: &str) -> Self {
+        Self::Refused { reason: Text::beginning_of(reason) }
+    }
+}
+
+/// Why a device cannot go on calling.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallingError {
+    /// The memory fails, or has no room for so much.
+    Store(StoreError),
+    /// The counter information was written by other firmware.
+    Foreign,
+    /// It has been switched on, or has called, as often as it can count.
+    Exhausted,
+    /// The call is longer than a device can keep, or there are more counters than it can.
+    NoRoom,
+    /// The answer is none.
+    Garbled,
+}
+
+impl Calling {
+    /// What the device remembers.
+    ///
+    /// # Errors
+    /// The memory fails, or other firmware has written it.
+    pub fn of(board: &mut impl Board) -> Result<Self, CallingError> {
+        let mut buffer = NvramBuffer::new();
+        Self::from_bytes(nvram::read(board, &mut buffer)?.counter_information)
+    }
+
+    /// Writes it down: after a power cut the device remembers all of this, or all that it did before.
+    ///
+    /// # Errors
+    /// The memory fails, or has no room for so much.
+    pub fn keep(&self, board: &mut impl Board) -> Result<(), CallingError> {
+        let mut room = [0; CALLING_BYTES_MAX];
+        let counter_information = self.to_bytes(&mut room)?;
+        let mut buffer = NvramBuffer::new();
+        // What is read lies in the buffer, so the board is free to be written.
+        let nvram = Nvram { counter_information, ..nvram::read(board, &mut buffer)? };
+        Ok(nvram::write(board, &nvram)?)
+    }
+
+    /// Switches the device on: calls are numbered anew under a higher boot number. A call that has no
+    /// answer keeps its own.
+    ///
+    /// # Errors
+    /// [`CallingError::Exhausted`].
+    pub fn boot(&mut self) -> Result<(), CallingError> {
+        self.boot = self.boot.checked_add(1).ok_or(CallingError::Exhausted)?;
+        self.sequence = 0;
+        Ok(())
+    }
+
+    /// What stands on the device's counters.
+    pub fn counters(&self) -> &[Counter] {
+        &self.counters
+    }
+
+    /// Lets a counter stand at a value, as the device's work does.
+    ///
+    /// # Errors
+    /// [`CallingError::NoRoom`] for one more counter, for so long a name, or for so high a value.
+    pub fn count(&mut self, name: &str, value: u64) -> Result<(), CallingError> {
+        if value > COUNTER_MAX {
+            return Err(CallingError::NoRoom);
+        }
+        if let Some(counter) = self.counters.iter_mut().find(|counter| &*counter.name == name) {
+            counter.value = value;
+            return Ok(());
+        }
+        let name = Text::new(name).ok_or(CallingError::NoRoom)?;
+        let place = self.counters.iter().take_while(|counter| *counter.name < *name).count();
+        self.counters.insert(place, Counter { name, value }).map_err(|_| CallingError::NoRoom)
+    }
+
+    /// The call that has no answer yet, JSON as it is sent.
+    pub fn unanswered(&self) -> Option<&[u8]> {
+        (!self.unanswered.is_empty()).then_some(&self.unanswered)
+    }
+
+    /// Makes a new call, in the name of this device; only where the last one is answered.
+    ///
+    /// # Errors
+    /// The call is too long, or cannot be numbered any more. The device remembers what it did before.
+    pub fn make(&mut self, number: &DeviceNumber, event: Event<'_>) -> Result<(), CallingError> {
+        let sequence = self.sequence.checked_add(1).ok_or(CallingError::Exhausted)?;
+        self.unanswered = message::call(self, number, sequence, event)?;
+        self.sequence = sequence;
+        self.counters_wanted &= event != Event::Counter;
+        Ok(())
+    }
+
+    /// Takes the answer to the call that had none: its results have arrived, its nonce is kept, and each new
+    /// request is followed, or becomes a task.
+    ///
+    /// # Errors
+    /// [`CallingError::Garbled`]; the call then still has no answer.
+    pub fn take(&mut self, answer: &[u8]) -> Result<(), CallingError> {
+        let answer = message::Answer::read(answer)?;
+        self.unanswered.clear();
+        self.previous = answer.nonce();
+        self.results.clear();
+        for request in &answer.requests {
+            if request.request > self.followed {
+                self.followed = request.request;
+                self.follow(request);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up the call that has no answer: the center will never take it.
+    pub fn give_up(&mut self) {
+        self.unanswered.clear();
+    }
+
+    /// The next thing for the firmware to see to. It stays so until it is [finished](Self::finish), also
+    /// after a restart.
+    pub fn task(&self) -> Option<&Task> {
+        self.tasks.first()
+    }
+
+    /// Says what came of a task; the center learns it with the next call. Where that takes enough along
+    /// already, the task stays.
+    pub fn finish(&mut self, request: u64, outcome: Outcome) {
+        if let Some(index) = self.tasks.iter().position(|task| task.request == request)
+            && self.results.push(RequestResult { request, outcome }).is_ok()
+        {
+            self.tasks.remove(index);
+        }
+    }
+
+    /// What is still to be said to the center, where there is anything.
+    pub fn owed(&self) -> Option<Event<'static>> {
+        if self.counters_wanted && !self.counters.is_empty() {
+            return Some(Event::Counter);
+        }
+        (!self.results.is_empty()).then_some(Event::Poll)
+    }
+
+    fn follow(&mut self, request: &message::Request<'_>) {
+        let number = request.request;
+        let outcome = match request.command() {
+            message::Command::ReadCounters => {
+                self.counters_wanted = true;
+                Outcome::Done
+            }
+            message::Command::SetInitialValue { name, value } => match self.count(&name, value) {
+                Ok(()) => Outcome::Done,
+                Err(_) => Outcome::refused("this device has no room for that counter"),
+            },
+            message::Command::Work(work) => match self.tasks.push(Task { request: number, work }) {
+                Ok(()) => return,
+                Err(_) => Outcome::refused("this device has too much to do"),
+            },
+            message::Command::Unknown => Outcome::refused("this device cannot do that"),
+        };
+        self.results
+            .push(RequestResult { request: number, outcome })
+            .expect("an answer has as many requests");
+    }
+}
+
+impl From<StoreError> for CallingError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl core::fmt::Display for CallingError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Store(error) => write!(f, "the device's NVRAM cannot keep its calls: {error}"),
+            Self::Foreign => f.write_str("the counter information is not what this device writes"),
+            Self::Exhausted => f.write_str("the device cannot count its calls any further"),
+            Self::NoRoom => f.write_str("the device has no room for so much"),
+            Self::Garbled => f.write_str("the answer is none"),
+        }
+    }
+}
+
+impl core::error::Error for CallingError {}

@@ -221,7 +221,7 @@ async fn place(
         let corrupt = |_| StoreError::Corrupt { what: "journal.answer" };
         return serde_json::from_str(&same.answer).map(Place::Repeated).map_err(corrupt);
     }
-    if chain::is_fork(last, call.previous.as_ref()) {
+    if chain::is_fork(last, call.previous.as_ref()) && !names_last_call(transaction, standing, call).await? {
         return Ok(Place::Fork);
     }
     if !is_late {
@@ -235,6 +235,17 @@ async fn place(
         let detail = format!("{} comes after a later one", named(entry));
         Incident::new(IncidentKind::OutOfOrder, detail)
     }))
+}
+
+/// Whether the call names the last one, whose answer the device had not heard when it made it.
+async fn names_last_call(
+    transaction: &mut Transaction,
+    standing: &Standing,
+    call: &Call,
+) -> Result<bool, StoreError> {
+    let Some(last) = &standing.last_call else { return Ok(false) };
+    let found = journal::find(transaction, last.id).await?;
+    Ok(found.is_some_and(|(last, _)| chain::names_call(call.previous.as_ref(), &last.raw)))
 }
 
 /// Whether the device may call and speaks for itself: the key and the issuer that the authority named for

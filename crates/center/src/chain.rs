@@ -2,8 +2,10 @@
 //!
 //! Of two devices with one memory, or one that was given an old memory back, only one can name the nonce that
 //! the center gave out last. An honest device always can: it strikes out a call in the same write that keeps
-//! the answer's nonce, and until then repeats the call byte for byte.
+//! the answer's nonce, and until then repeats the call byte for byte. Where it cannot wait for an answer it makes
+//! the next call all the same, which then names the call before: only that memory can.
 
+use cert::Fingerprint;
 use message::call::Nonce;
 use store::center::journal::LastCall;
 
@@ -16,4 +18,9 @@ pub fn is_fork(last: Option<&LastCall>, previous: Option<&Nonce>) -> bool {
         None | Some(&Nonce::NONE) => last.is_chained,
         Some(previous) => previous.as_bytes() != expected,
     }
+}
+
+/// Whether a call names this one, as it came, as the call before it.
+pub(crate) fn names_call(previous: Option<&Nonce>, before: &[u8]) -> bool {
+    previous == Some(&Nonce::of_call(Fingerprint::of(before).as_bytes()))
 }

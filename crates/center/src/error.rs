@@ -25,6 +25,12 @@ pub enum CenterError {
     /// No device of this number is registered here.
     #[error("no device {0} is registered here")]
     UnknownDevice(DeviceNumber),
+    /// A bundle is not taken in, or there is none.
+    #[error("{0}")]
+    Bundle(String),
+    /// A bundle is not signed: our fault.
+    #[error("a bundle cannot be signed")]
+    Sign(#[from] bundle::SignError),
     /// There is nothing to decide.
     #[error("{0}")]
     NothingHeld(String),
@@ -67,12 +73,12 @@ impl CenterError {
             Self::UnknownDevice(_) | Self::NothingHeld(_) | Self::NoQuarantine(_) => {
                 Problem::new(ProblemCode::NotFound, self.to_string())
             }
-            Self::InDoubt { .. } => Problem::new(ProblemCode::Conflict, self.to_string()),
+            Self::InDoubt { .. } | Self::Bundle(_) => Problem::new(ProblemCode::Conflict, self.to_string()),
             Self::Store(error) if error.is_passing() => Problem::new(
                 ProblemCode::Unavailable,
                 "the center's store does not answer; make the same call again",
             ),
-            Self::Gap { .. } | Self::Record(_) | Self::Authority(_) | Self::Store(_) => {
+            Self::Gap { .. } | Self::Record(_) | Self::Authority(_) | Self::Sign(_) | Self::Store(_) => {
                 Problem::new(ProblemCode::Internal, "the center failed; its log says why")
             }
         }

@@ -10,6 +10,7 @@
 //! | a call: who sent it, whether it is new, what it means | `call` |
 //! | whether a call follows the last one, so that copies are found | `chain` |
 //! | what happens when they do not, and what a person decides | `quarantine` |
+//! | the same from devices without a network, in signed files | `bundling` |
 //! | how a counter is counted, and what is held | [`meter`] |
 //! | what was refused and may be an attack | `incident` |
 //! | what people see, ask of devices and decide | `desk` |
@@ -18,6 +19,7 @@
 //!
 //! Several centers may serve one store: everything that must be known once is in the store.
 
+mod bundling;
 mod call;
 mod center;
 mod chain;
@@ -30,6 +32,7 @@ mod quarantine;
 mod register;
 mod routes;
 
+pub use bundling::Imported;
 pub use center::{Center, Settings};
 pub use desk::{Desk, Released, Status};
 pub use error::CenterError;

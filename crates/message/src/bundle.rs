@@ -9,9 +9,11 @@
 //! | --- | --- | --- |
 //! | [`Orders`] | gateway | authority |
 //! | [`Deliveries`] | authority | gateway |
+//! | [`Calls`] | device | center |
+//! | [`Answers`] | center | device |
 //!
-//! The same requests over TLS are [`issue`](crate::issue), [`report`](crate::report) and
-//! [`allotment`](crate::allotment).
+//! The same requests over TLS are [`issue`](crate::issue), [`report`](crate::report),
+//! [`allotment`](crate::allotment) and [`call`](crate::call).
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::allotment::Allotment;
 use crate::bytes::Bytes;
+use crate::call::CallAnswer;
 use crate::issue::{
     ApparatusPackRequest, ApparatusPacks, CertificateTransmissionRequest, NumberedPack, OrderId,
 };
@@ -60,6 +63,10 @@ pub enum Contents {
     Orders(Orders),
     /// An authority answers.
     Deliveries(Deliveries),
+    /// A device calls.
+    Calls(Calls),
+    /// A center answers.
+    Answers(Answers),
 }
 
 impl Contents {
@@ -68,8 +75,36 @@ impl Contents {
         match self {
             Self::Orders(_) => "orders",
             Self::Deliveries(_) => "deliveries",
+            Self::Calls(_) => "calls",
+            Self::Answers(_) => "answers",
         }
     }
+}
+
+/// What a device has said, in the order in which it did.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Calls {
+    /// Each [`Call`](crate::call::Call) in JSON, as the device wrote it down.
+    pub calls: Vec<String>,
+}
+
+/// What a center answers to [`Calls`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Answers {
+    /// What came of each call of the bundle whose number is in [`Bundle::taken`], in the same order.
+    pub outcomes: Vec<CallOutcome>,
+}
+
+/// What came of one call.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CallOutcome {
+    /// It was taken.
+    Answered(CallAnswer),
+    /// It will never be taken.
+    Refused(Problem),
 }
 
 /// What a gateway has to report, and what it needs.
@@ -190,6 +225,8 @@ mod tests {
         for json in [
             r#"{"version":1,"from":"urn:touchmark:gateway:osaka","to":"urn:touchmark:authority:head-office","sequence":1,"taken":0,"contents":{"orders":{"key":"AAAA","report":{"records":[]},"packs":{"deviceNumbers":["3012-123456"]}}}}"#,
             r#"{"version":1,"from":"urn:touchmark:authority:head-office","to":"urn:touchmark:gateway:osaka","sequence":1,"taken":1,"contents":{"deliveries":{"allotment":{"factory":"osaka","products":[]},"packs":{"encapsulatedKey":"AAAA","ciphertext":"AAAA"}}}}"#,
+            r#"{"version":1,"from":"3012-123456","to":"urn:touchmark:center:europe","sequence":1,"taken":0,"contents":{"calls":{"calls":["{}"]}}}"#,
+            r#"{"version":1,"from":"urn:touchmark:center:europe","to":"3012-123456","sequence":1,"taken":1,"contents":{"answers":{"outcomes":[{"answered":{"call":1,"received":2}}]}}}"#,
         ] {
             let bundle: Bundle = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&bundle).unwrap(), json);

@@ -8,7 +8,8 @@
 //! center wants of the device is in the answers, until the device has said in a later call what came of it.
 //!
 //! Calls are chained: each answer carries a fresh [`Nonce`], and the next call says which one the device kept.
-//! Two devices with one memory, or one with an old memory, cannot both say the right one.
+//! Two devices with one memory, or one with an old memory, cannot both say the right one. A device that makes
+//! several calls before it can hear an answer ([`bundle`](crate::bundle)) names the call before instead.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -39,8 +40,8 @@ pub struct Call {
     /// The call's number since then.
     #[schema(value_type = u32, minimum = 1)]
     pub sequence: NonZeroU32,
-    /// The nonce of the last answer that the device kept, [`Nonce::NONE`] before the first. Absent from
-    /// firmware that does not know it.
+    /// The nonce of the last answer that the device kept, [`Nonce::NONE`] before the first; or, where it has
+    /// made a call since, [`Nonce::of_call`] of that. Absent from firmware that does not know it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub previous: Option<Nonce>,
     /// What happened.
@@ -195,6 +196,12 @@ impl Nonce {
     /// The nonce of these random bytes.
     pub const fn new(random: [u8; Self::BYTES]) -> Self {
         Self(random)
+    }
+
+    /// What a call names that was made while the one before had no answer: the beginning of the SHA-256 of
+    /// that call as it is sent.
+    pub fn of_call(sha256: &[u8; 32]) -> Self {
+        Self(std::array::from_fn(|at| sha256[at]))
     }
 
     /// Its bytes.

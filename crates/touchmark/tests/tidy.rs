@@ -25,7 +25,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("gateway", &["identity", "message", "cert", "store", "transport", "bundle"]),
     ("station", &["identity", "message", "cert", "transport"]),
     ("authenticator", &["identity", "auth", "seal", "message", "cert", "store", "transport"]),
-    ("center", &["identity", "message", "cert", "store", "transport"]),
+    ("center", &["identity", "message", "cert", "store", "transport", "bundle"]),
     (
         "touchmark",
         &[

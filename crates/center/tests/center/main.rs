@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod billing;
+mod bundles;
 mod chain;
 mod identity;
 mod memory;

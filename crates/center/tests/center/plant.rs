@@ -54,7 +54,7 @@ pub fn person() -> Actor {
     Actor::person("tester")
 }
 
-fn member() -> Member {
+pub fn member() -> Member {
     "urn:touchmark:center:europe".parse().unwrap()
 }
 
@@ -63,7 +63,7 @@ pub struct Plant {
     pub clock: Arc<TestClock>,
     pub center: Arc<Center>,
     pub store: Store,
-    credential: tls::Credential,
+    pub credential: tls::Credential,
     issuing: IssuingCa,
     /// Another CA of devices of the same plant.
     pub other: IssuingCa,
@@ -75,7 +75,7 @@ pub struct Plant {
 pub struct Device {
     pub number: DeviceNumber,
     pub identity: DeviceIdentity,
-    credential: tls::Credential,
+    pub credential: tls::Credential,
 }
 
 impl Plant {

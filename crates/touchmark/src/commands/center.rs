@@ -1,5 +1,6 @@
 //! `touchmark center ...`: the role that takes the calls of devices in the field.
 
+mod bundle;
 mod quarantine;
 
 use std::path::Path;
@@ -68,6 +69,9 @@ pub enum Command {
     /// Look into device numbers under which two memories have called, and let them call again
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// Files for and from devices that no network joins to this center
+    #[command(subcommand)]
+    Bundle(bundle::BundleCommand),
 }
 
 /// Arguments of a list.
@@ -148,6 +152,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Request { device, what } => request(device, what, edge).await,
         Command::Release(arguments) => release(arguments, edge).await,
         Command::Quarantine(command) => quarantine::run(command, edge).await,
+        Command::Bundle(command) => bundle::run(command, edge).await,
     }
 }
 

@@ -30,6 +30,11 @@ pub struct Certificate {
 pub struct CertificateSerial(Vec<u8>);
 
 impl CertificateSerial {
+    #[cfg(test)]
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
     /// The number's bytes, highest first, as DER has them.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

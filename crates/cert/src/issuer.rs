@@ -4,6 +4,7 @@
 //! when it becomes an [`Issuer`]; a peer's certificate must then be signed by one of them directly.
 //! So the depth of a path is fixed, and verifying a peer costs one signature check.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use const_oid::ObjectIdentifier;
@@ -55,14 +56,22 @@ impl Issuer {
         if certificate.authority_key_identifier()? != self.key_identifier {
             return Err(Refusal::Extension("its authority key identifier is not that of its issuer"));
         }
-        check_room_below(&self.certificate)?;
-        let above = self.above.iter().chain([&self.certificate]).cloned().collect();
+        let above: Vec<Certificate> = self.above.iter().chain([&self.certificate]).cloned().collect();
+        check_room_below(&above)?;
         Self::new(certificate, above)
     }
 
     /// The CA's certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+
+    /// When a certificate that this CA signed and all CAs above it are valid, in seconds since 1970.
+    pub(crate) fn validity_of(&self, certificate: &Certificate) -> RangeInclusive<i64> {
+        let all = || self.above.iter().chain([&self.certificate, certificate]);
+        let first = all().map(Certificate::not_before).max().unwrap_or(i64::MAX);
+        let last = all().map(Certificate::not_after).min().unwrap_or(i64::MIN);
+        first..=last
     }
 
     /// Whether the certificate names this CA as its issuer, by name and key identifier. Nothing is verified.
@@ -162,14 +171,16 @@ fn authority_certificate(der: &[u8]) -> Result<Certificate, Refusal> {
     Ok(certificate)
 }
 
-/// A path length constraint of zero leaves no room for a CA below.
-fn check_room_below(authority: &Certificate) -> Result<(), Refusal> {
-    match authority.basic_constraints()? {
-        Some((_, constraints)) if constraints.path_len_constraint == Some(0) => {
-            Err(Refusal::NotAuthority("its issuer may not sign CAs: path length constraint"))
+/// Whether the path length constraints of the CAs above a new one, the root first, leave room for it.
+fn check_room_below(above: &[Certificate]) -> Result<(), Refusal> {
+    for (below, authority) in (1..).zip(above.iter().rev()) {
+        let constraint =
+            authority.basic_constraints()?.and_then(|(_, constraints)| constraints.path_len_constraint);
+        if constraint.is_some_and(|most| u32::from(most) < below) {
+            return Err(Refusal::NotAuthority("a CA above may not have it below: path length constraint"));
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// Whether `issuer`'s name and key signed the certificate of a CA. Only our two pairs of curve and hash count.

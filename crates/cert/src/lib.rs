@@ -23,6 +23,7 @@ pub mod possession;
 mod refusal;
 pub mod tls;
 pub mod trust;
+mod verified;
 
 pub use certificate::{Certificate, CertificateSerial};
 pub use device::{DeviceIdentity, DeviceVerifier};

@@ -1,4 +1,8 @@
-//! How two ends speak TLS: version 1.3 only, certificates of this plant only, expiry by the given clock.
+//! How two ends speak TLS: version 1.3, certificates of this plant only, expiry by the given clock.
+//!
+//! A host can be told to speak version 1.2 as well, for devices whose firmware knows no better; members
+//! always speak 1.3. Of 1.2 only what is as good is spoken: ephemeral keys, authenticated encryption, and the extended
+//! master secret (RFC 7627), without which a connection has no value of its own (RFC 9266 clause 4.2).
 //!
 //! A host answers peers without a certificate too, since a newcomer that joins has none; which
 //! requests such a peer may make is the service's decision, for every request. No session is
@@ -15,14 +19,16 @@ use identity::{Clock, Member};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::time_provider::TimeProvider;
-use rustls::version::TLS13;
+use rustls::version::{TLS12, TLS13};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError, ServerConfig,
-    SignatureScheme,
+    SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use zeroize::Zeroizing;
@@ -140,7 +146,33 @@ impl Credential {
 
 /// How a host answers: members and devices that `trust` covers, and peers without a certificate;
 /// any other certificate ends the handshake.
+///
+/// # Errors
+/// The credential cannot be used.
 pub fn server_config(
+    trust: Trust,
+    credential: &Credential,
+    clock: Arc<dyn Clock>,
+) -> Result<ServerConfig, TlsError> {
+    server_config_of(&[&TLS13], trust, credential, clock)
+}
+
+/// As [`server_config`], speaking TLS 1.2 as well. Who may come over it is the service's decision.
+///
+/// # Errors
+/// The credential cannot be used.
+pub fn server_config_with_tls12(
+    trust: Trust,
+    credential: &Credential,
+    clock: Arc<dyn Clock>,
+) -> Result<ServerConfig, TlsError> {
+    let mut config = server_config_of(&[&TLS13, &TLS12], trust, credential, clock)?;
+    config.require_ems = true;
+    Ok(config)
+}
+
+fn server_config_of(
+    versions: &[&'static SupportedProtocolVersion],
     trust: Trust,
     credential: &Credential,
     clock: Arc<dyn Clock>,
@@ -148,7 +180,7 @@ pub fn server_config(
     let provider = provider();
     let verifier = PeerVerifier { trust, algorithms: provider.signature_verification_algorithms };
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(TlsClock(clock)))
-        .with_protocol_versions(&[&TLS13])?
+        .with_protocol_versions(versions)?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_single_cert(credential.chain.clone(), credential.key())?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -180,8 +212,24 @@ pub fn client_config(
     Ok(config)
 }
 
+/// Of the suites of TLS 1.2, those that a host with a key on P-256 can speak: ephemeral keys, authenticated encryption.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(default_provider())
+    let mut provider = default_provider();
+    provider.cipher_suites.retain(|suite| match suite {
+        SupportedCipherSuite::Tls12(suite) => suite.sign.iter().all(is_ecdsa),
+        SupportedCipherSuite::Tls13(_) => true,
+    });
+    Arc::new(provider)
+}
+
+fn is_ecdsa(scheme: &SignatureScheme) -> bool {
+    matches!(
+        scheme,
+        SignatureScheme::ECDSA_NISTP256_SHA256
+            | SignatureScheme::ECDSA_NISTP384_SHA384
+            | SignatureScheme::ECDSA_NISTP521_SHA512
+            | SignatureScheme::ED25519
+    )
 }
 
 /// Hosts, being members, sign with keys on P-256 only.
@@ -217,11 +265,11 @@ impl ClientCertVerifier for PeerVerifier {
 
     fn verify_tls12_signature(
         &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(tls12_is_not_spoken())
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(

@@ -11,6 +11,7 @@ use crate::device::{DeviceIdentity, DeviceVerifier};
 use crate::fingerprint::Fingerprint;
 use crate::issuer::{Issuer, Purpose};
 use crate::refusal::Refusal;
+use crate::verified::Verified;
 
 /// The CAs of one plant, each checked to be what it claims. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -21,6 +22,7 @@ struct Authorities {
     root: Issuer,
     plant: Issuer,
     issuing: Vec<Issuer>,
+    verified: Verified,
 }
 
 /// A member by its verified certificate.
@@ -53,7 +55,7 @@ impl Trust {
         if issuing.iter().any(|issuer| issuer.certificate().spki_fingerprint() == plant_key) {
             return Err(Refusal::NotAuthority("the plant CA and an issuing CA have the same key"));
         }
-        Ok(Self(Arc::new(Authorities { root, plant, issuing })))
+        Ok(Self(Arc::new(Authorities { root, plant, issuing, verified: Verified::default() })))
     }
 
     /// The root's certificate.
@@ -99,14 +101,23 @@ impl Trust {
     }
 
     /// The member or device that presents this certificate (DER). Which of the two it is follows
-    /// from the CA that signed it, never from what it says of itself.
+    /// from the CA that signed it, never from what it says of itself. A certificate that was verified lately
+    /// is not verified again.
     pub fn verify_peer(&self, certificate: &[u8], now: i64) -> Result<PeerIdentity, Refusal> {
-        let certificate = Certificate::parse(certificate)?;
-        if self.0.plant.is_named_by(&certificate) {
-            self.verify_member_for(&certificate, Purpose::Client, now).map(PeerIdentity::Member)
-        } else {
-            DeviceVerifier::new(self.clone()).verify_parsed(&certificate, now).map(PeerIdentity::Device)
+        let fingerprint = Fingerprint::of(certificate);
+        if let Some(identity) = self.0.verified.find(&fingerprint, now) {
+            return Ok(identity);
         }
+        let certificate = Certificate::parse(certificate)?;
+        let (identity, issuer) = if self.0.plant.is_named_by(&certificate) {
+            let member = self.verify_member_for(&certificate, Purpose::Client, now)?;
+            (PeerIdentity::Member(member), &self.0.plant)
+        } else {
+            let device = DeviceVerifier::new(self.clone()).verify_parsed(&certificate, now)?;
+            (PeerIdentity::Device(device), self.issuing_authority(&certificate)?)
+        };
+        self.0.verified.keep(fingerprint, identity.clone(), issuer.validity_of(&certificate));
+        Ok(identity)
     }
 
     /// The CA that signs devices and is named as issuer of this certificate.

@@ -78,12 +78,16 @@ impl Key {
             public_key: self.spki(),
             attributes: SetOfVec::new(),
         };
-        let signature = self.pair.sign(&SystemRandom::new(), &info.to_der().unwrap()).unwrap();
-        let signature = BitString::from_bytes(signature.as_ref()).unwrap();
+        let signature = BitString::from_bytes(&self.sign(&info.to_der().unwrap())).unwrap();
         CertReq { info, algorithm: self.algorithm(), signature }.to_der().unwrap()
     }
 
-    fn spki(&self) -> SubjectPublicKeyInfoOwned {
+    /// The signature of an X.509 certificate.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec()
+    }
+
+    pub fn spki(&self) -> SubjectPublicKeyInfoOwned {
         let algorithm = AlgorithmIdentifierOwned {
             oid: rfc5912::ID_EC_PUBLIC_KEY,
             parameters: Some(Any::from(&self.curve)),
@@ -97,7 +101,7 @@ impl Key {
         OctetString::new(fingerprint.as_bytes()[..20].to_vec()).unwrap()
     }
 
-    fn algorithm(&self) -> AlgorithmIdentifierOwned {
+    pub fn algorithm(&self) -> AlgorithmIdentifierOwned {
         AlgorithmIdentifierOwned { oid: self.signature, parameters: None }
     }
 }
@@ -258,8 +262,7 @@ impl Draft {
             spki: self.spki.clone(),
             extensions,
         };
-        let signature = issuer.key.pair.sign(&SystemRandom::new(), &tbs.to_der().unwrap()).unwrap();
-        let signature = BitString::from_bytes(signature.as_ref()).unwrap();
+        let signature = BitString::from_bytes(&issuer.key.sign(&tbs.to_der().unwrap())).unwrap();
         Signed { tbs, algorithm: issuer.key.algorithm(), signature }.to_der().unwrap()
     }
 }

@@ -118,7 +118,7 @@ fn is_expected(name: &str) -> bool {
     !name.starts_with("Invalid") && !FAILS_WITHOUT_POLICY.contains(&name)
 }
 
-fn names_of<'a>(suite: &'a Suite, is_so: impl Fn(&[u8]) -> bool) -> BTreeSet<&'a str> {
+fn names_of(suite: &Suite, is_so: impl Fn(&[u8]) -> bool) -> BTreeSet<&str> {
     suite.end_entities().filter(|(_, der)| is_so(der)).map(|(name, _)| name).collect()
 }
 

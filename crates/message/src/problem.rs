@@ -24,6 +24,8 @@ pub enum ProblemCode {
     NotAuthenticated,
     /// The peer is known, and may not do this.
     NotAllowed,
+    /// The peer came over a version of TLS that is too old for it; nothing is answered over this connection.
+    TlsTooOld,
     /// The join token is unknown, used or expired.
     TokenRefused,
     /// The product is not known here.
@@ -78,6 +80,7 @@ impl ProblemCode {
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::NotAuthenticated => "not-authenticated",
             Self::NotAllowed => "not-allowed",
+            Self::TlsTooOld => "tls-too-old",
             Self::TokenRefused => "token-refused",
             Self::UnknownProduct => "unknown-product",
             Self::ProductWithoutCredential => "product-without-credential",
@@ -106,7 +109,7 @@ impl ProblemCode {
         match self {
             Self::MalformedRequest => 400,
             Self::NotAuthenticated => 401,
-            Self::NotAllowed | Self::TokenRefused | Self::Quarantined => 403,
+            Self::NotAllowed | Self::TlsTooOld | Self::TokenRefused | Self::Quarantined => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::AlreadyMade

@@ -5,6 +5,9 @@
 //! A key is a field here with its default in `Default`, a line in `examples/ROLE.toml`, and nothing
 //! else; no field is an `Option`, so that the defaults list every key.
 
+mod proxy;
+
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::net::SocketAddr;
@@ -13,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use authenticator::Backoff;
+use identity::ProductCode;
 use jiff::civil::{Time, time};
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
@@ -21,6 +25,8 @@ use toml::{Table, Value};
 use transport::Limits;
 
 use crate::failure::Failure;
+
+pub use proxy::ProxyConfig;
 
 /// What an authority is told.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -68,6 +74,8 @@ pub struct GatewayConfig {
     pub yield_margin_percent: u32,
     /// How long a lease lasts, in seconds; without a result the credential is then suspect.
     pub lease_seconds: u32,
+    /// How the authority is reached.
+    pub proxy: ProxyConfig,
     /// What a peer is granted.
     pub limits: LimitsConfig,
 }
@@ -84,6 +92,8 @@ pub struct StationConfig {
     pub device_seconds: u32,
     /// How long a request to the gateway is repeated before the operator is told, in seconds.
     pub gateway_seconds: u32,
+    /// How the gateway is reached.
+    pub proxy: ProxyConfig,
 }
 
 /// What an authenticator is told.
@@ -106,6 +116,8 @@ pub struct AuthenticatorConfig {
     pub backoff_milliseconds_max: u32,
     /// How often the authority is asked for registrations, in seconds.
     pub pull_seconds: u32,
+    /// How the authority is reached.
+    pub proxy: ProxyConfig,
     /// What a peer is granted.
     pub limits: LimitsConfig,
 }
@@ -120,8 +132,12 @@ pub struct CenterConfig {
     pub store: String,
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// The products whose devices may come over TLS 1.2 as well.
+    pub tls12_products: BTreeSet<ProductCode>,
     /// How often the authority is asked for registrations, in seconds.
     pub pull_seconds: u32,
+    /// How the authority is reached.
+    pub proxy: ProxyConfig,
     /// What a peer is granted.
     pub limits: LimitsConfig,
 }
@@ -259,6 +275,7 @@ impl Default for GatewayConfig {
             days_ahead: 3,
             yield_margin_percent: 3,
             lease_seconds: 600,
+            proxy: ProxyConfig::default(),
             limits: LimitsConfig::default(),
         }
     }
@@ -271,6 +288,7 @@ impl Default for StationConfig {
             device: "tcp:127.0.0.1:7450".into(),
             device_seconds: 10,
             gateway_seconds: 15,
+            proxy: ProxyConfig::default(),
         }
     }
 }
@@ -286,6 +304,7 @@ impl Default for AuthenticatorConfig {
             backoff_milliseconds: 200,
             backoff_milliseconds_max: 5_000,
             pull_seconds: 10,
+            proxy: ProxyConfig::default(),
             limits: LimitsConfig::default(),
         }
     }
@@ -297,7 +316,9 @@ impl Default for CenterConfig {
             data: "touchmark-data/center".into(),
             store: String::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7447)),
+            tls12_products: BTreeSet::new(),
             pull_seconds: 10,
+            proxy: ProxyConfig::default(),
             limits: LimitsConfig::default(),
         }
     }
@@ -334,6 +355,7 @@ where
         *slot = match slot {
             Value::Integer(_) => text.parse().map(Value::Integer).ok(),
             Value::Boolean(_) => text.parse().map(Value::Boolean).ok(),
+            Value::Array(_) => Some(list(&text)),
             _ => Some(Value::String(text.clone())),
         }
         .ok_or_else(|| {
@@ -343,6 +365,12 @@ where
     table.try_into().map_err(|error| {
         Failure::new("the environment sets a key to what it cannot be").because(error).into()
     })
+}
+
+/// The values of a list, which the environment separates by commas.
+fn list(text: &str) -> Value {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.map(Value::from).collect::<Vec<Value>>().into()
 }
 
 /// The value that an environment key such as `LIMITS_REQUEST_SECONDS` means.
@@ -377,6 +405,21 @@ mod tests {
         assert_eq!(config.listen, "0.0.0.0:1".parse().unwrap());
         assert_eq!(config.days_ahead, 7);
         assert_eq!(config.limits.limits().request, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn the_environment_separates_a_list_by_commas() {
+        let of = |text: &str| {
+            let environment = [("TOUCHMARK_CENTER_TLS12_PRODUCTS".to_owned(), text.to_owned())];
+            overridden(CenterConfig::default(), "center", environment.into_iter())
+                .map(|config| config.tls12_products)
+        };
+        let codes = |texts: &[&str]| {
+            texts.iter().map(|text| text.parse().unwrap()).collect::<BTreeSet<ProductCode>>()
+        };
+        assert_eq!(of("3012, A123").unwrap(), codes(&["3012", "A123"]));
+        assert_eq!(of("").unwrap(), codes(&[]));
+        assert!(of("3012,no code").is_err());
     }
 
     #[test]

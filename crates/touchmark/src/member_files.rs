@@ -22,6 +22,7 @@ use message::join::{JoinToken, Membership};
 use serde::{Deserialize, Serialize};
 use transport::Client;
 
+use crate::config::ProxyConfig;
 use crate::durable::{Privacy, replace_file};
 use crate::failure::Failure;
 use crate::pem_files::{self, CERTIFICATE, PRIVATE_KEY};
@@ -60,7 +61,12 @@ pub const MEMBER: &str = "member.pem";
 pub const HOST: &str = "host.toml";
 
 /// Joins the token's host and writes the files. Refuses where the directory holds a membership already.
-pub async fn join(directory: &Path, token: &str, clock: Arc<dyn Clock>) -> anyhow::Result<Member> {
+pub async fn join(
+    directory: &Path,
+    token: &str,
+    proxy: &ProxyConfig,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Member> {
     if is_member(directory) {
         return Err(Failure::new(format!("{} holds a membership already", directory.display()))
             .advise("name another --data, or move the old directory away")
@@ -70,7 +76,8 @@ pub async fn join(directory: &Path, token: &str, clock: Arc<dyn Clock>) -> anyho
         token.parse().map_err(|error| Failure::usage("this token cannot be read").because(error))?;
     // Before the token is used up.
     make_private(directory)?;
-    let joined = transport::join(&token, clock).await.map_err(|error| {
+    let proxy = proxy.to(&token.url)?;
+    let joined = transport::join_through(proxy.as_ref(), &token, clock).await.map_err(|error| {
         Failure::new(format!("{} did not become a member", token.member))
             .because(error)
             .advise("see that the host serves at that address, and ask there for a new token with `invite`")
@@ -128,9 +135,10 @@ pub fn is_member(directory: &Path) -> bool {
 
 impl MemberFiles {
     /// A client of the host that the member joined.
-    pub fn client(&self, host: &Host, clock: Arc<dyn Clock>) -> anyhow::Result<Client> {
-        let trust = HostTrust::Plant(self.trust.clone());
-        Ok(Client::new(trust, Some(&self.credential), host.member.clone(), &host.url, clock)?)
+    pub fn client(&self, host: &Host, proxy: &ProxyConfig, clock: Arc<dyn Clock>) -> anyhow::Result<Client> {
+        let (trust, proxy) = (HostTrust::Plant(self.trust.clone()), proxy.to(&host.url)?);
+        let credential = Some(&self.credential);
+        Ok(Client::through(proxy.as_ref(), trust, credential, host.member.clone(), &host.url, clock)?)
     }
 }
 

@@ -1,9 +1,11 @@
 //! What every role does to serve: listen, say so, and stop when told.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use identity::ProductCode;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,8 +25,22 @@ pub async fn serve(
     beside: impl Future<Output = ()>,
     edge: &Edge,
 ) -> anyhow::Result<()> {
+    serve_with_tls12_for(BTreeSet::new(), address, member, router, limits, beside, edge).await
+}
+
+/// As [`serve`]; devices of these products may come over TLS 1.2.
+pub async fn serve_with_tls12_for(
+    products: BTreeSet<ProductCode>,
+    address: SocketAddr,
+    member: &MemberFiles,
+    router: Router,
+    limits: Limits,
+    beside: impl Future<Output = ()>,
+    edge: &Edge,
+) -> anyhow::Result<()> {
     let told_to_stop = told_to_stop()?;
-    let tls = HostTls::new(member.trust.clone(), &member.credential, Arc::clone(&edge.clock))?;
+    let (trust, clock) = (member.trust.clone(), Arc::clone(&edge.clock));
+    let tls = HostTls::with_tls12_for(products, trust, &member.credential, clock)?;
     let listener = listen(address).await?;
     let started = Started { member: member.member.to_string(), address: listener.local_addr()? };
     edge.output.object(&started, format!("{} serves at {}", started.member, started.address));

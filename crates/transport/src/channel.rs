@@ -1,11 +1,11 @@
 //! One TLS connection that both of its ends can name, so that what is proved over it holds on no other.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use axum::http::{Method, Request};
+use axum::http::{Method, Request, Uri};
 use cert::tls::{HostTrust, client_config};
 use http_body_util::{BodyExt, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::client::{ANSWER_BYTES_MAX, CALL_TIMEOUT, CONNECT_TIMEOUT, CallError, ClientError, read_answer};
+use crate::proxy::Proxy;
 
 /// A TLS connection's own value, which only its two ends can know: `tls-exporter` of RFC 9266.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,22 +46,50 @@ pub struct Channel {
 
 impl Channel {
     /// Connects to the `host` at an address, which must prove to be that member.
+    ///
+    /// # Errors
+    /// See [`ChannelError`].
     pub async fn connect(
         address: SocketAddr,
         trust: HostTrust,
         host: Member,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ChannelError> {
+        let connecting = async { TcpStream::connect(address).await.map_err(CallError::unreachable) };
+        Self::over(connecting, address.to_string(), trust, host, clock).await
+    }
+
+    /// Connects through a proxy to the `host` at `https://HOST:PORT`, which must prove to be that member.
+    ///
+    /// # Errors
+    /// See [`ChannelError`].
+    pub async fn connect_through(
+        proxy: &Proxy,
+        address: &Uri,
+        trust: HostTrust,
+        host: Member,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ChannelError> {
+        let named = address.authority().map(ToString::to_string);
+        let named = named.ok_or_else(|| ClientError::Url(address.to_string()))?;
+        Self::over(proxy.connect(address), named, trust, host, clock).await
+    }
+
+    async fn over(
+        connecting: impl Future<Output = Result<TcpStream, CallError>>,
+        named: String,
+        trust: HostTrust,
+        host: Member,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ChannelError> {
         let tls = client_config(trust, host, None, clock).map_err(ClientError::Tls)?;
         let connecting = async {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            TlsConnector::from(Arc::new(tls)).connect(ServerName::from(address.ip()), stream).await
+            let stream = connecting.await?;
+            stream.set_nodelay(true).map_err(CallError::unreachable)?;
+            let connected = TlsConnector::from(Arc::new(tls)).connect(unnamed(), stream).await;
+            connected.map_err(CallError::unreachable)
         };
-        let stream = timeout(CONNECT_TIMEOUT, connecting)
-            .await
-            .map_err(CallError::unreachable)?
-            .map_err(CallError::unreachable)?;
+        let stream = timeout(CONNECT_TIMEOUT, connecting).await.map_err(CallError::unreachable)??;
         let binding = ChannelBinding::of(stream.get_ref().1).ok_or(ChannelError::Unnamed)?;
         let (http, connection) = handshake(TokioIo::new(stream)).await.map_err(CallError::unreachable)?;
         // Ends with the channel: hyper closes the connection when `http` is dropped.
@@ -69,7 +98,7 @@ impl Channel {
                 tracing::debug!(%error, "channel ended");
             }
         });
-        Ok(Self { binding, host: address.to_string(), token: None, http })
+        Ok(Self { binding, host: named, token: None, http })
     }
 
     /// The connection's own value.
@@ -119,6 +148,11 @@ impl Channel {
             .map_err(|error| CallError::Garbled(error.to_string()))?;
         read_answer(status, &body.to_bytes())
     }
+}
+
+/// Hosts are known by what their certificates state (`cert::tls`), never by where they are.
+fn unnamed() -> ServerName<'static> {
+    ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 /// Why there is no channel to a host.

@@ -15,6 +15,8 @@ use rustls::{CertificateError, OtherError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::proxy::Proxy;
+
 /// Asks one host. Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub struct Client {
@@ -66,7 +68,26 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 impl Client {
     /// A client of the `host` at `url` (`https://HOST:PORT`), which must prove to be that member.
     /// Without a credential it is a newcomer, who can only join.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
     pub fn new(
+        trust: HostTrust,
+        credential: Option<&Credential>,
+        host: Member,
+        url: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ClientError> {
+        Self::through(None, trust, credential, host, url, clock)
+    }
+
+    /// As [`Client::new`], through a proxy where one is given. Without one none is used, whatever the environment
+    /// says: to heed it is for the program ([`Proxy::of_environment`]).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn through(
+        proxy: Option<&Proxy>,
         trust: HostTrust,
         credential: Option<&Credential>,
         host: Member,
@@ -76,18 +97,19 @@ impl Client {
         let parsed = Url::parse(url).ok().filter(|url| url.scheme() == "https" && url.has_host());
         let url = parsed.ok_or_else(|| ClientError::Url(url.to_string()))?;
         let tls = client_config(trust, host, credential, clock)?;
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .https_only(true)
             .http1_only()
-            // A member speaks to its host itself; a proxy of the environment has no part in this.
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(ClientError::Http)?;
+            .tcp_nodelay(true);
+        if let Some(proxy) = proxy {
+            http = http.proxy(proxy.for_requests().map_err(ClientError::Http)?);
+        }
+        let http = http.build().map_err(ClientError::Http)?;
         Ok(Self { http, url, timeout: CALL_TIMEOUT })
     }
 

@@ -1,12 +1,13 @@
 //! A host's TLS configuration, replaceable while it serves.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use cert::tls::{Credential, TlsError, server_config};
+use cert::tls::{Credential, TlsError, server_config, server_config_with_tls12};
 use cert::{Refusal, Trust};
-use identity::Clock;
-use rustls::ServerConfig;
+use identity::{Clock, ProductCode};
+use rustls::{ProtocolVersion, ServerConfig};
 use rustls_pki_types::CertificateDer;
 
 use crate::peer::Peer;
@@ -14,6 +15,7 @@ use crate::peer::Peer;
 /// Whom a host trusts and what it shows of itself. New connections use what was set last.
 pub struct HostTls {
     clock: Arc<dyn Clock>,
+    tls12_products: Arc<BTreeSet<ProductCode>>,
     current: ArcSwap<Current>,
 }
 
@@ -25,25 +27,49 @@ struct Current {
 impl HostTls {
     /// The configuration of a host that shows `credential` and lets in whom `trust` covers.
     pub fn new(trust: Trust, credential: &Credential, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
-        let current = Current::new(trust, credential, &clock)?;
-        Ok(Self { current: ArcSwap::from_pointee(current), clock })
+        Self::with_tls12_for(BTreeSet::new(), trust, credential, clock)
+    }
+
+    /// As [`HostTls::new`]; devices of these products may come over TLS 1.2. Anyone else who does gets no
+    /// other answer than that this is too old ([`ProblemCode::TlsTooOld`]).
+    ///
+    /// [`ProblemCode::TlsTooOld`]: message::problem::ProblemCode::TlsTooOld
+    pub fn with_tls12_for(
+        products: BTreeSet<ProductCode>,
+        trust: Trust,
+        credential: &Credential,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, TlsError> {
+        let current = Current::new(!products.is_empty(), trust, credential, &clock)?;
+        Ok(Self { current: ArcSwap::from_pointee(current), tls12_products: Arc::new(products), clock })
     }
 
     /// Trusts and shows something else from now on; open connections stay as they are.
     pub fn replace(&self, trust: Trust, credential: &Credential) -> Result<(), TlsError> {
-        self.current.store(Arc::new(Current::new(trust, credential, &self.clock)?));
+        let with_tls12 = !self.tls12_products.is_empty();
+        self.current.store(Arc::new(Current::new(with_tls12, trust, credential, &self.clock)?));
         Ok(())
     }
 
     /// The configuration for one new connection.
     pub(crate) fn for_connection(&self) -> ConnectionTls {
-        ConnectionTls { clock: Arc::clone(&self.clock), current: self.current.load_full() }
+        ConnectionTls {
+            clock: Arc::clone(&self.clock),
+            tls12_products: Arc::clone(&self.tls12_products),
+            current: self.current.load_full(),
+        }
     }
 }
 
 impl Current {
-    fn new(trust: Trust, credential: &Credential, clock: &Arc<dyn Clock>) -> Result<Self, TlsError> {
-        let config = Arc::new(server_config(trust.clone(), credential, Arc::clone(clock))?);
+    fn new(
+        with_tls12: bool,
+        trust: Trust,
+        credential: &Credential,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, TlsError> {
+        let make = if with_tls12 { server_config_with_tls12 } else { server_config };
+        let config = Arc::new(make(trust.clone(), credential, Arc::clone(clock))?);
         Ok(Self { trust, config })
     }
 }
@@ -51,6 +77,7 @@ impl Current {
 /// What one connection is accepted with.
 pub(crate) struct ConnectionTls {
     clock: Arc<dyn Clock>,
+    tls12_products: Arc<BTreeSet<ProductCode>>,
     current: Arc<Current>,
 }
 
@@ -67,5 +94,14 @@ impl ConnectionTls {
             }
             None => Ok(Peer::Nobody),
         }
+    }
+
+    /// Whether this peer must come with a later version of TLS than it did.
+    pub(crate) fn is_too_old(&self, version: Option<ProtocolVersion>, peer: &Peer) -> bool {
+        let may_be_old = match peer {
+            Peer::Device(device) => self.tls12_products.contains(device.number.product()),
+            Peer::Member(_) | Peer::Nobody => false,
+        };
+        version != Some(ProtocolVersion::TLSv1_3) && !may_be_old
     }
 }

@@ -20,6 +20,7 @@ use x509_cert::request::{CertReq, CertReqInfo, Version};
 use zeroize::Zeroizing;
 
 use crate::client::{CallError, Client, ClientError};
+use crate::proxy::Proxy;
 
 /// A newcomer that has become a member.
 pub struct Joined {
@@ -60,10 +61,25 @@ pub enum JoinError {
 
 /// Makes a key, asks the token's host to certify it, and checks the answer. Asks again with the same
 /// key where the answer is lost, since the token is used up by then.
+///
+/// # Errors
+/// See [`JoinError`].
 pub async fn join(token: &JoinToken, clock: Arc<dyn Clock>) -> Result<Joined, JoinError> {
+    join_through(None, token, clock).await
+}
+
+/// As [`join`], through a proxy where one is given.
+///
+/// # Errors
+/// See [`JoinError`].
+pub async fn join_through(
+    proxy: Option<&Proxy>,
+    token: &JoinToken,
+    clock: Arc<dyn Clock>,
+) -> Result<Joined, JoinError> {
     let root: Fingerprint = token.root_sha256.parse().map_err(|_| JoinError::Token)?;
     let host = HostTrust::Root(root);
-    let client = Client::new(host, None, token.host.clone(), &token.url, Arc::clone(&clock))?;
+    let client = Client::through(proxy, host, None, token.host.clone(), &token.url, Arc::clone(&clock))?;
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("the library makes keys");
     let request = JoinRequest { secret: token.secret.clone(), signing_request: Bytes(signing_request(&key)) };
     let membership = ask(&client, &request)

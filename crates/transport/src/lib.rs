@@ -16,7 +16,8 @@
 //! serial number that the extractors carry.
 //!
 //! The other end is a [`Client`], which a newcomer comes to by [`join`]; or a [`Channel`], one
-//! connection that both ends can name, where the request itself proves who sends it. [`Link`] stands between
+//! connection that both ends can name, where the request itself proves who sends it. Both go through a [`Proxy`] where
+//! the network demands it. [`Link`] stands between
 //! the two in tests and in the demo, and breaks when told.
 
 mod channel;
@@ -26,14 +27,16 @@ mod join;
 mod link;
 mod peer;
 mod problem;
+mod proxy;
 mod serve;
 pub mod soap;
 
 pub use channel::{Channel, ChannelBinding, ChannelError};
 pub use client::{CallError, Client, ClientError};
 pub use host_tls::HostTls;
-pub use join::{JoinError, Joined, join};
+pub use join::{JoinError, Joined, join, join_through};
 pub use link::Link;
 pub use peer::{Authenticator, Center, Device, Gateway, Origin, Peer, Service, Station};
 pub use problem::{Json, Refused};
+pub use proxy::{Proxy, ProxyError};
 pub use serve::{Limits, serve};

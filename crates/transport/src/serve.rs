@@ -102,9 +102,9 @@ pub async fn serve(
         let (tls, router, watcher) = (tls.for_connection(), router.clone(), graceful.watcher());
         connections.spawn(async move {
             let held = Arc::new(Held { _permit: permit, _place: place });
-            let Some((stream, peer, origin)) = handshake(stream, address, tls, limits).await else { return };
+            let Some((stream, session)) = handshake(stream, address, tls, limits).await else { return };
             let service = service_fn(move |request| {
-                answer(router.clone(), peer.clone(), origin, Arc::clone(&held), request, limits)
+                answer(router.clone(), session.clone(), Arc::clone(&held), request, limits)
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -120,6 +120,15 @@ pub async fn serve(
     if timeout(limits.request, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way when their time ran out");
     }
+}
+
+/// What the handshake showed.
+#[derive(Clone)]
+struct Session {
+    peer: Peer,
+    origin: Origin,
+    /// The peer must come with a later version of TLS.
+    is_too_old: bool,
 }
 
 type TlsStream = tokio_rustls::server::TlsStream<Pin<Box<TimeoutStream<TcpStream>>>>;
@@ -153,7 +162,7 @@ async fn handshake(
     address: SocketAddr,
     tls: ConnectionTls,
     limits: Limits,
-) -> Option<(TlsStream, Peer, Origin)> {
+) -> Option<(TlsStream, Session)> {
     // Answers are written at once; waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
@@ -170,9 +179,13 @@ async fn handshake(
                 return None;
             }
         };
-    let channel_binding = ChannelBinding::of(stream.get_ref().1)?;
-    match tls.peer(stream.get_ref().1.peer_certificates()) {
-        Ok(peer) => Some((stream, peer, Origin { address, channel_binding })),
+    let connection = stream.get_ref().1;
+    let channel_binding = ChannelBinding::of(connection)?;
+    match tls.peer(connection.peer_certificates()) {
+        Ok(peer) => {
+            let is_too_old = tls.is_too_old(connection.protocol_version(), &peer);
+            Some((stream, Session { peer, origin: Origin { address, channel_binding }, is_too_old }))
+        }
         Err(refusal) => {
             tracing::info!(%address, %refusal, "peer refused");
             None
@@ -198,13 +211,18 @@ fn with_problems(router: Router, limits: Limits) -> Router {
 /// (`held`), so that going away makes no room for more.
 async fn answer(
     router: Router,
-    peer: Peer,
-    origin: Origin,
+    session: Session,
     held: Arc<Held>,
     request: Request<Incoming>,
     limits: Limits,
 ) -> Result<Response<Body>, Infallible> {
     let mut request = request.map(Body::new);
+    let Session { peer, origin, is_too_old } = session;
+    if is_too_old {
+        tracing::info!(address = %origin.address, ?peer, "refused over TLS 1.2");
+        let detail = "this is answered over TLS 1.3 only; who may come over TLS 1.2 is listed by product";
+        return Ok(Refused::new(ProblemCode::TlsTooOld, detail).into_response());
+    }
     if peer == Peer::Nobody && !is_open_to_all(&request, limits) {
         let detail = "this is not possible without a certificate";
         return Ok(Refused::new(ProblemCode::NotAuthenticated, detail).into_response());

@@ -82,7 +82,8 @@ async fn join(arguments: &JoinArguments, edge: &Edge) -> anyhow::Result<()> {
     // Whatever can fail here fails before the token is used up.
     let store = open_store(&config).await?;
     open_vault(&store, &config).await?;
-    let member = member_files::join(&config.data, &arguments.token, Arc::clone(&edge.clock)).await?;
+    let member =
+        member_files::join(&config.data, &arguments.token, &config.proxy, Arc::clone(&edge.clock)).await?;
     let text = format!("joined as {member}; its files are in {}", config.data.display());
     edge.output.object(&Joined { member: member.to_string(), data: &config.data }, text);
     Ok(())
@@ -95,7 +96,8 @@ async fn serve(arguments: &ServeArguments, edge: &Edge) -> anyhow::Result<()> {
         let what = format!("{} is the directory of {}", config.data.display(), files.member);
         return Err(Failure::new(what).advise("name the authenticator's own with --data").into());
     }
-    let authority = files.client(&member_files::load_host(&config.data)?, Arc::clone(&edge.clock))?;
+    let authority =
+        files.client(&member_files::load_host(&config.data)?, &config.proxy, Arc::clone(&edge.clock))?;
     let store = open_store(&config).await?;
     let vault = open_vault(&store, &config).await?;
     let (clock, random) = (Arc::clone(&edge.clock), Arc::clone(&edge.random));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use center::{Center, Desk};
-use identity::{DeviceNumber, Role};
+use identity::{DeviceNumber, ProductCode, Role};
 use message::call::{Command as DeviceCommand, CounterName, CounterValue, ShortText};
 use serde::Serialize;
 use store::{Schema, Store};
@@ -34,6 +34,9 @@ pub enum Command {
     },
     /// Take calls until stopped, and follow the authority's registrations
     Serve {
+        /// Let devices of this product come over TLS 1.2 as well; may be given again, and adds to the configuration
+        #[arg(long = "tls12-product", value_name = "PRODUCT")]
+        tls12_products: Vec<ProductCode>,
         #[command(flatten)]
         role: CenterArguments,
     },
@@ -143,7 +146,7 @@ pub struct ReleaseArguments {
 pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
     match command {
         Command::Join { token, role } => join(&token, &role.center()?, edge).await,
-        Command::Serve { role } => serve(&role.center()?, edge).await,
+        Command::Serve { tls12_products, role } => serve(tls12_products, &role.center()?, edge).await,
         Command::Status { role } => status(&open_desk(&role.center()?, edge).await?, edge).await,
         Command::Devices { after, list } => devices(after.as_ref(), &list, edge).await,
         Command::Calls(arguments) => calls(&arguments, edge).await,
@@ -173,25 +176,28 @@ struct Joined<'a> {
 async fn join(token: &str, config: &CenterConfig, edge: &Edge) -> anyhow::Result<()> {
     // Whatever can fail here fails before the token is used up.
     open_desk(config, edge).await?;
-    let member = member_files::join(&config.data, token, Arc::clone(&edge.clock)).await?;
+    let member = member_files::join(&config.data, token, &config.proxy, Arc::clone(&edge.clock)).await?;
     let text = format!("joined as {member}; its files are in {}", config.data.display());
     edge.output.object(&Joined { member: member.to_string(), data: &config.data }, text);
     Ok(())
 }
 
-async fn serve(config: &CenterConfig, edge: &Edge) -> anyhow::Result<()> {
+async fn serve(tls12_products: Vec<ProductCode>, config: &CenterConfig, edge: &Edge) -> anyhow::Result<()> {
     let files = member_files::load(&config.data)?;
     if files.member.role() != Role::Center {
         let what = format!("{} is the directory of {}", config.data.display(), files.member);
         return Err(Failure::new(what).advise("name the center's own with --data").into());
     }
-    let authority = files.client(&member_files::load_host(&config.data)?, Arc::clone(&edge.clock))?;
+    let authority =
+        files.client(&member_files::load_host(&config.data)?, &config.proxy, Arc::clone(&edge.clock))?;
     let desk = open_desk(config, edge).await?;
     let here = Arc::new(Center::new(files.member.clone(), desk, Arc::clone(&edge.random), config.settings()));
     // Whoever has no certificate has nothing to ask here.
     let limits = Limits { open_to_all: &[], ..config.limits.limits() };
     let router = Arc::clone(&here).router();
-    serving::serve(config.listen, &files, router, limits, here.tend(&authority), edge).await
+    let products = tls12_products.into_iter().chain(config.tls12_products.iter().cloned()).collect();
+    let beside = here.tend(&authority);
+    serving::serve_with_tls12_for(products, config.listen, &files, router, limits, beside, edge).await
 }
 
 /// What `status` prints.

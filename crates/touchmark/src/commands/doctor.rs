@@ -15,6 +15,7 @@ use store::Schema;
 
 use super::Edge;
 use super::role_arguments::{RoleArguments, StationArguments};
+use crate::config::ProxyConfig;
 use crate::failure::Failure;
 use crate::member_files;
 
@@ -70,6 +71,8 @@ pub struct Patient {
     pub made_by: &'static str,
     /// What its host answers to such a member, for roles that have a host.
     pub host_path: Option<&'static str>,
+    /// How it reaches its host.
+    pub proxy: ProxyConfig,
 }
 
 /// Examines and shows the findings; fails where something is wrong.
@@ -127,6 +130,7 @@ fn patient(arguments: &Arguments) -> anyhow::Result<Patient> {
                 listen: Some(config.listen),
                 made_by: "run `touchmark authority init`",
                 host_path: None,
+                proxy: ProxyConfig::default(),
             })
         }
         Role::Gateway => {
@@ -140,6 +144,7 @@ fn patient(arguments: &Arguments) -> anyhow::Result<Patient> {
                 listen: Some(config.listen),
                 made_by: JOIN,
                 host_path: Some("/v1/allotment"),
+                proxy: config.proxy,
             })
         }
         Role::Station => {
@@ -152,6 +157,7 @@ fn patient(arguments: &Arguments) -> anyhow::Result<Patient> {
                 listen: None,
                 made_by: JOIN,
                 host_path: Some("/v1/status"),
+                proxy: config.proxy,
             })
         }
         Role::Authenticator => {
@@ -164,6 +170,7 @@ fn patient(arguments: &Arguments) -> anyhow::Result<Patient> {
                 listen: Some(config.listen),
                 made_by: JOIN,
                 host_path: Some("/v1/registrations?after=0"),
+                proxy: config.proxy,
             })
         }
         other => Err(Failure::usage(format!("the doctor knows nothing of the role {other}")).into()),

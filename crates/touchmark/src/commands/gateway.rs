@@ -190,7 +190,7 @@ async fn join(token: &str, config: &GatewayConfig, edge: &Edge) -> anyhow::Resul
     // The vault comes first: it can be made again, and the token works only once.
     let store = Store::open(&config.store, Schema::Gateway).await?;
     Gateway::init(&store, read_unlock_file(&config.unlock_file)?).await?;
-    let member = member_files::join(&config.data, token, Arc::clone(&edge.clock)).await?;
+    let member = member_files::join(&config.data, token, &config.proxy, Arc::clone(&edge.clock)).await?;
     let text = format!("joined as {member}; its files are in {}", config.data.display());
     edge.output.object(&Joined { member }, text);
     Ok(())
@@ -255,7 +255,7 @@ fn is_in_use(error: &anyhow::Error) -> bool {
 
 async fn open(config: &GatewayConfig, member: &MemberFiles, edge: &Edge) -> anyhow::Result<Arc<Gateway>> {
     let host = member_files::load_host(&config.data)?;
-    let authority = member.client(&host, Arc::clone(&edge.clock))?;
+    let authority = member.client(&host, &config.proxy, Arc::clone(&edge.clock))?;
     let passphrase = read_unlock_file(&config.unlock_file)?;
     let desk = desk_of(config, member, edge).await?;
     let key_ring = config.data.join(KEY_RING);

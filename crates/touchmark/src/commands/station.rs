@@ -77,7 +77,8 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
 
 async fn join(arguments: &JoinArguments, edge: &Edge) -> anyhow::Result<()> {
     let config = arguments.role.station()?;
-    let member = member_files::join(&config.data, &arguments.token, Arc::clone(&edge.clock)).await?;
+    let member =
+        member_files::join(&config.data, &arguments.token, &config.proxy, Arc::clone(&edge.clock)).await?;
     let text = format!("joined as {member}; its files are in {}", config.data.display());
     edge.output.object(&Joined { member: member.to_string(), data: &config.data }, text);
     Ok(())
@@ -159,7 +160,7 @@ fn open(config: &StationConfig, edge: &Edge) -> anyhow::Result<Station> {
     let member = member_files::load(&config.data)?;
     let host = member_files::load_host(&config.data)?;
     let limits = config.limits();
-    let gateway = member.client(&host, Arc::clone(&edge.clock))?.with_timeout(limits.gateway);
+    let gateway = member.client(&host, &config.proxy, Arc::clone(&edge.clock))?.with_timeout(limits.gateway);
     let attempts = config.data.join("attempts");
     Station::new(gateway, &attempts, Arc::clone(&edge.random), limits)
         .with_context(|| format!("cannot make {}", attempts.display()))

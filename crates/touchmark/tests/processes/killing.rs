@@ -12,6 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use station::{DeviceAddress, Failure, Limits, Station};
 use tokio::net::TcpListener;
+use touchmark::config::ProxyConfig;
 use touchmark::emulator::{EmulatedDevice, serve_tcp};
 use touchmark::member_files;
 use touchmark::surroundings::{SystemClock, SystemRandom};
@@ -99,7 +100,7 @@ impl Line {
         let directory = site.path("station");
         let files = member_files::load(&directory).unwrap();
         let host = member_files::load_host(&directory).unwrap();
-        let gateway = files.client(&host, Arc::new(SystemClock)).unwrap();
+        let gateway = files.client(&host, &ProxyConfig::default(), Arc::new(SystemClock)).unwrap();
         let limits = Limits { device_step: Duration::from_secs(10), gateway: Duration::from_secs(5) };
         let attempts = directory.join("attempts");
         let station = Station::new(gateway, &attempts, Arc::new(SystemRandom), limits).unwrap();

@@ -7,6 +7,7 @@ mod calling;
 mod canary;
 mod killing;
 mod membership;
+mod network;
 mod relay;
 mod search;
 mod services;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use touchmark::config::ProxyConfig;
 use touchmark::member_files;
 use touchmark::surroundings::SystemClock;
 
@@ -99,7 +100,7 @@ async fn openapi_describes_every_route_with_its_problems() {
         let directory = site.path(asker);
         let host = member_files::load_host(&directory).unwrap();
         let files = member_files::load(&directory).unwrap();
-        let client = files.client(&host, Arc::new(SystemClock)).unwrap();
+        let client = files.client(&host, &ProxyConfig::default(), Arc::new(SystemClock)).unwrap();
         let document: Value = client.get_json("/openapi.json").await.unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{}", document["openapi"]);
         assert_eq!(described(&document), routes.iter().map(ToString::to_string).collect());

@@ -11,3 +11,5 @@ mod limits;
 mod link;
 mod peers;
 mod problems;
+mod proxy;
+mod tls12;

@@ -1,14 +1,34 @@
-//! Where a device calls.
+//! Where a device calls, and how it gets there.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use axum::http::Uri;
+use cert::tls::HostTrust;
+use identity::{Clock, Member};
+use transport::Channel;
 
+use crate::config::ProxyConfig;
 use crate::failure::Failure;
 
-/// The first address of a host in a URL such as `https://HOST:PORT`.
-pub async fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
+/// A connection to the host at a URL such as `https://HOST:PORT`.
+pub async fn channel(
+    url: &Uri,
+    proxy: &ProxyConfig,
+    trust: HostTrust,
+    host: &Member,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Channel> {
+    let channel = match proxy.to(&url.to_string())? {
+        Some(proxy) => Channel::connect_through(&proxy, url, trust, host.clone(), clock).await,
+        None => Channel::connect(address_of(url).await?, trust, host.clone(), clock).await,
+    };
+    channel.with_context(|| format!("cannot reach {host} at {url}"))
+}
+
+/// The first address of a host in a URL.
+async fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
     let unusable = || Failure::usage(format!("{url} is not an address such as https://HOST:PORT"));
     if url.scheme_str() != Some("https") {
         return Err(unusable().into());

@@ -12,11 +12,12 @@ use cert::tls::HostTrust;
 use identity::{ApparatusId, DeviceNumber, Member, MemberName};
 use message::problem::ProblemCode;
 use serde::Serialize;
-use transport::{CallError, Channel};
+use transport::CallError;
 
-use super::address::address_of;
+use super::address::channel;
 use super::keys::KeyArguments;
 use super::{Edge, open};
+use crate::config::ProxyConfig;
 use crate::emulator::EmulatedDevice;
 use crate::failure::Failure;
 
@@ -40,6 +41,8 @@ pub struct AuthenticateArguments {
     /// SHA-256 of the root certificate, for a device that holds none
     #[arg(long, value_name = "HEX")]
     root_sha256: Option<Fingerprint>,
+    #[command(flatten)]
+    proxy: ProxyConfig,
 }
 
 /// What the command prints.
@@ -67,11 +70,8 @@ pub async fn run(arguments: AuthenticateArguments, edge: &Edge) -> anyhow::Resul
     let (device_number, root) = number_and_root(&mut device, &arguments)?;
 
     let server = Member::authenticator(arguments.authenticator_name.clone());
-    let address = address_of(&arguments.authenticator).await?;
-    let trust = HostTrust::Root(root);
-    let mut channel = Channel::connect(address, trust, server.clone(), Arc::clone(&edge.clock))
-        .await
-        .with_context(|| format!("cannot reach {server} at {}", arguments.authenticator))?;
+    let (trust, clock) = (HostTrust::Root(root), Arc::clone(&edge.clock));
+    let mut channel = channel(&arguments.authenticator, &arguments.proxy, trust, &server, clock).await?;
     let service = arguments.service.clone();
     let session = authenticate(&mut channel, &credential, &server, service, &*edge.random)
         .await

@@ -15,6 +15,7 @@ use serde::Serialize;
 use transport::{CallError, Client};
 
 use super::{Edge, open};
+use crate::config::ProxyConfig;
 use crate::emulator::{EmulatedDevice, HeldPack};
 use crate::failure::Failure;
 
@@ -83,6 +84,8 @@ pub struct CallArguments {
     /// The center's name, which its certificate must state
     #[arg(long, value_name = "NAME", default_value = "center")]
     center_name: MemberName,
+    #[command(flatten)]
+    proxy: ProxyConfig,
 }
 
 /// Runs the command: what had no answer is said first, then what is to be said, then what the answers ask for.
@@ -180,7 +183,9 @@ impl Caller {
         let credential = Credential::new(chain, pack.secret_key);
         let center = Member::center(arguments.center_name.clone());
         let clock = Arc::clone(&edge.clock);
-        let client = Client::new(root, Some(&credential), center, &arguments.center, clock)?;
+        let proxy = arguments.proxy.to(&arguments.center)?;
+        let client =
+            Client::through(proxy.as_ref(), root, Some(&credential), center, &arguments.center, clock)?;
         device.boot()?;
         Ok(Self { device, number: pack.device_number, client, made: Vec::new() })
     }

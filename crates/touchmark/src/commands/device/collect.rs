@@ -13,10 +13,10 @@ use message::bytes::Bytes;
 use message::collection::{CollectionRequest, collection_message};
 use message::pack::{CertificatePack, CredentialPack, PackKey};
 use serde::Serialize;
-use transport::Channel;
 
-use super::address::address_of;
+use super::address::channel;
 use super::{Edge, open};
+use crate::config::ProxyConfig;
 use crate::emulator::EmulatedDevice;
 use crate::failure::Failure;
 
@@ -35,6 +35,8 @@ pub struct CollectArguments {
     /// SHA-256 of the root certificate, which a device's firmware knows
     #[arg(long, value_name = "HEX")]
     root_sha256: Fingerprint,
+    #[command(flatten)]
+    proxy: ProxyConfig,
 }
 
 /// What the command prints.
@@ -56,11 +58,9 @@ pub async fn run(arguments: CollectArguments, edge: &Edge) -> anyhow::Result<()>
     })?;
 
     let authority = Member::authority(arguments.authority_name.clone());
-    let address = address_of(&arguments.authority).await?;
     let trust = HostTrust::Root(arguments.root_sha256);
-    let mut channel = Channel::connect(address, trust, authority.clone(), Arc::clone(&edge.clock))
-        .await
-        .with_context(|| format!("cannot reach {authority} at {}", arguments.authority))?;
+    let clock = Arc::clone(&edge.clock);
+    let mut channel = channel(&arguments.authority, &arguments.proxy, trust, &authority, clock).await?;
     let message = collection_message(&device_number, &channel.binding().0);
     let signature =
         device.sign(&message)?.with_context(|| format!("{device_number} has no key to sign with"))?;

@@ -33,7 +33,7 @@ pub async fn examine(patient: &Patient, edge: &Edge) -> Vec<Finding> {
             findings.push(certificate(patient.role, &files, clock));
             findings.push(clock_is_sane(&patient.data, &files, clock.epoch_seconds()));
             if let Some(path) = patient.host_path {
-                findings.push(host(&patient.data, path, &files, clock).await);
+                findings.push(host(patient, path, &files, clock).await);
             }
         }
         Err(error) => {
@@ -189,13 +189,19 @@ fn clock_is_sane(data: &Path, files: &MemberFiles, now: i64) -> Finding {
 /// How long the host may take to answer the doctor.
 const HOST_TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn host(data: &Path, path: &str, files: &MemberFiles, clock: &Arc<dyn Clock>) -> Finding {
+async fn host(patient: &Patient, path: &str, files: &MemberFiles, clock: &Arc<dyn Clock>) -> Finding {
     const CHECK: &str = "host";
-    let (host, client) = match load_host(data)
-        .and_then(|host| files.client(&host, Arc::clone(clock)).map(|client| (host, client)))
+    let (host, client) = match load_host(&patient.data)
+        .and_then(|host| files.client(&host, &patient.proxy, Arc::clone(clock)).map(|client| (host, client)))
     {
         Ok(found) => found,
-        Err(error) => return Finding::wrong(CHECK, chain(error.as_ref()), "join again with a new token"),
+        Err(error) => {
+            return Finding::wrong(
+                CHECK,
+                chain(error.as_ref()),
+                "mend `proxy`, or join again with a new token",
+            );
+        }
     };
     let client = client.with_timeout(HOST_TIMEOUT);
     match client.get_json::<serde_json::Value>(path).await {

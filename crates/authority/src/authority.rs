@@ -13,11 +13,13 @@ use store::authority::allotment;
 use store::authority::ca::{self, Ca, CaName};
 use store::authority::change::Change;
 use store::authority::credential::{self, Credential};
+use store::authority::successor::{self, Successor, SuccessorId};
 use store::{Secret, Snapshot, StoreError, Transaction, Vault, VaultError};
 
 use crate::cores::Cores;
 use crate::desk::Desk;
 use crate::error::AuthorityError;
+use crate::history::end_of;
 use crate::in_flight::InFlight;
 use crate::sealing::OpenedKeys;
 use crate::setup::ca_key_context;
@@ -126,7 +128,9 @@ impl Authority {
             .write(move |transaction| {
                 Box::pin(async move {
                     let interrupted = credential::intended(transaction).await?;
-                    give_up(transaction, now, &actor, &interrupted).await
+                    give_up(transaction, now, &actor, &interrupted).await?;
+                    let interrupted = successor::intended(transaction).await?;
+                    give_up_successors(transaction, now, &actor, &interrupted).await
                 })
             })
             .await
@@ -156,6 +160,21 @@ pub(crate) async fn give_up(
     for intent in intents {
         allotment::count_issued(transaction, &intent.factory, intent.number.product(), -1).await?;
     }
+    Ok(())
+}
+
+async fn give_up_successors(
+    transaction: &mut Transaction,
+    now: i64,
+    actor: &Actor,
+    intents: &[Successor],
+) -> Result<(), AuthorityError> {
+    if intents.is_empty() {
+        return Ok(());
+    }
+    let cause = Cause { time: now, actor: actor.as_str(), action: "successor.abandon" };
+    let changes: Vec<Change<SuccessorId>> = intents.iter().map(end_of).collect();
+    successor::apply(transaction, cause, &changes, &"interrupted before it was signed").await?;
     Ok(())
 }
 

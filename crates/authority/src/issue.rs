@@ -258,7 +258,7 @@ pub(crate) enum Prepared {
 }
 
 impl Prepared {
-    fn certificate(&self) -> &PreparedCertificate {
+    pub(crate) fn certificate(&self) -> &PreparedCertificate {
         match self {
             Self::Made(device) => device.certificate(),
             Self::Born(certificate) => certificate,

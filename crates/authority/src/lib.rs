@@ -13,6 +13,9 @@
 //! | `issue` | fulfilling it: intent, lint, signature, each stored and audited |
 //! | `apparatus_order` | symmetric credentials, in batches |
 //! | `on_the_spot` | packs for the one device that stands before a station |
+//! | `succession` | certificates that follow a number's first one, and which of them count (`history`) |
+//! | `renewal` | the next certificate of a device that shows the one it has |
+//! | `est` | the same for devices of any make, as RFC 7030 says it |
 //! | `collection` | certificates that are owed to devices with keys of their own |
 //! | `sealing` | what only a device can open, and the keys for it |
 //! | `report` | what became of packs at the factories, with each device's proof |
@@ -38,6 +41,8 @@ mod cores;
 mod desk;
 mod device_feed;
 mod error;
+mod est;
+mod history;
 mod in_flight;
 mod issue;
 mod making;
@@ -45,12 +50,14 @@ mod on_the_spot;
 mod order;
 mod pre_write_key;
 mod registration;
+mod renewal;
 mod report;
 mod routes;
 mod sealing;
 mod setup;
 mod standing;
 mod status;
+mod succession;
 mod voiding;
 
 pub use authority::{Authority, OpenError};

@@ -11,6 +11,7 @@ use store::audit::{self, Actor};
 use store::authority::allotment::{self, Allotment, Range};
 use store::authority::pre_write_key;
 use store::authority::product::{self, Product};
+use store::authority::renewal_policy::{self, RenewalPolicy};
 
 use crate::desk::Desk;
 use crate::error::AuthorityError;
@@ -43,6 +44,14 @@ struct Allotted<'a> {
     last: Option<Serial>,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RenewalSet<'a> {
+    product: &'a ProductCode,
+    expired_days: u32,
+    before_days: Option<u32>,
+}
+
 impl Desk {
     /// Sets a product and its profile, in place of what was said of it before. What was issued stays
     /// as it is.
@@ -70,6 +79,44 @@ impl Desk {
                 })
             })
             .await
+    }
+
+    /// Sets when a product's devices may, and when they are to, renew their certificates.
+    ///
+    /// # Errors
+    /// There is no such product, or the store fails.
+    pub async fn set_renewal_policy(
+        &self,
+        product: &ProductCode,
+        policy: RenewalPolicy,
+        actor: &Actor,
+    ) -> Result<(), AuthorityError> {
+        let (now, product, actor) = (self.now(), product.clone(), actor.clone());
+        self.store
+            .write(move |transaction| {
+                Box::pin(async move {
+                    if product::find(transaction, &product).await?.is_none() {
+                        let detail = format!("no product {product} is known here");
+                        return Err(AuthorityError::refused(ProblemCode::UnknownProduct, detail));
+                    }
+                    renewal_policy::set(transaction, &product, policy).await?;
+                    let entry = RenewalSet {
+                        product: &product,
+                        expired_days: policy.expired_days,
+                        before_days: policy.before_days,
+                    };
+                    Ok(audit::append(transaction, now, actor.as_str(), "product.renewal", &entry).await?)
+                })
+            })
+            .await
+    }
+
+    /// The renewal policies of the products that have one.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn renewal_policies(&self) -> Result<Vec<(ProductCode, RenewalPolicy)>, AuthorityError> {
+        Ok(renewal_policy::all(&mut self.store.read().await?).await?)
     }
 
     /// All products.

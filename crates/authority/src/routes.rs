@@ -21,6 +21,7 @@ use message::join::{JoinRequest, MemberRequest, Membership};
 use message::pack::CredentialPack;
 use message::problem::{Problem, ProblemCode};
 use message::registration::{RegistrationQuery, Registrations};
+use message::renewal::RenewalRequest;
 use message::report::{Report, ReportAnswer};
 use message::shut_out::ShutOut;
 use message::soap::Operation;
@@ -33,9 +34,12 @@ use utoipa_axum::routes;
 
 use crate::authority::Authority;
 use crate::error::AuthorityError;
+use crate::est;
 
-/// What a peer without a certificate may ask: newcomers join, and a device collects its certificate.
-pub const OPEN_TO_ALL: &[(Method, &str)] = &[(Method::POST, "/v1/join"), (Method::POST, "/v1/collections")];
+/// What a peer without a certificate may ask: newcomers join, a device collects its certificate, and whoever
+/// is to verify us learns our CAs.
+pub const OPEN_TO_ALL: &[(Method, &str)] =
+    &[(Method::POST, "/v1/join"), (Method::POST, "/v1/collections"), (Method::GET, est::CA_CERTIFICATES)];
 
 type Shared = State<Arc<Authority>>;
 
@@ -52,6 +56,8 @@ impl Authority {
             .routes(routes!(join))
             .routes(routes!(members))
             .routes(routes!(identity))
+            .routes(routes!(confirmation))
+            .routes(routes!(renewals))
             .routes(routes!(device_registrations))
             .routes(routes!(registrations))
             .routes(routes!(shut_out))
@@ -59,6 +65,7 @@ impl Authority {
             .split_for_parts();
         let description = Json(description);
         router
+            .merge(est::routes())
             .route("/soap", get(wsdl))
             .route("/openapi.json", get(async move || description))
             .with_state(self)
@@ -227,6 +234,40 @@ async fn identity(State(authority): Shared, Device(device): Device) -> Result<Js
     Ok(Json(authority.desk().standing(&device).await.map_err(refused)?))
 }
 
+/// Hears from a device that it has the certificate which it shows, in place of the one before.
+#[utoipa::path(
+    post, path = "/v1/identity/confirmation",
+    responses(
+        (status = 200, description = "Only this certificate of the device counts now.", body = DeviceStanding),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn confirmation(
+    State(authority): Shared,
+    Device(device): Device,
+) -> Result<Json<DeviceStanding>, Refused> {
+    Ok(Json(authority.desk().confirm(&device).await.map_err(refused)?))
+}
+
+/// Gives a device its next certificate.
+#[utoipa::path(
+    post, path = "/v1/renewals", request_body = RenewalRequest,
+    responses(
+        (status = 200, description = "The certificate; the same key again gets the same.", body = CredentialPack),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn renewals(
+    State(authority): Shared,
+    Device(device): Device,
+    Json(request): Json<RenewalRequest>,
+) -> Result<Json<CredentialPack>, Refused> {
+    let certificate = authority.renew(&device, request).await.map_err(refused)?;
+    Ok(Json(CredentialPack { certificate: Some(certificate), apparatus: None }))
+}
+
 /// Which devices were made, and what becomes of them, as centers follow it.
 #[utoipa::path(
     get, path = "/v1/device-registrations", params(DeviceRegistrationQuery),
@@ -306,7 +347,7 @@ async fn soap(
 }
 
 /// A refusal is the peer's business; what failed here is logged with all its causes.
-fn refused(error: AuthorityError) -> Refused {
+pub(crate) fn refused(error: AuthorityError) -> Refused {
     let problem = error.problem();
     if problem.status >= 500 {
         tracing::error!(error = &error as &dyn Error, "a request failed");

@@ -1,31 +1,21 @@
-//! Whom a device is taken for: only the key that was issued for its number counts, and only while its
-//! credential is in use.
+//! Whom a device is taken for: only keys that were issued for its number count, and only while their
+//! certificates are in use.
 
-use cert::device::Registration;
-use cert::{DeviceIdentity, Fingerprint};
+use cert::DeviceIdentity;
 use message::problem::ProblemCode;
 use message::standing::DeviceStanding;
-use store::StoreError;
-use store::authority::credential;
 
 use crate::desk::Desk;
 use crate::error::AuthorityError;
+use crate::history::History;
 
 impl Desk {
     /// Whom a device is taken for that has shown this identity.
     ///
     /// # Errors
-    /// Its number was never issued, or with another key, or its credential is not in use.
+    /// Its number was never issued, or with another key, or its certificate is not in use.
     pub async fn standing(&self, device: &DeviceIdentity) -> Result<DeviceStanding, AuthorityError> {
-        let refused = |detail: String| AuthorityError::refused(ProblemCode::NotAllowed, detail);
-        let credential = credential::find(&mut self.store.read().await?, &device.number)
-            .await?
-            .ok_or_else(|| refused(format!("{} was never issued", device.number)))?;
-        let key = credential.public_key_sha256.try_into();
-        let key = key.map_err(|_| StoreError::Corrupt { what: "credential.public_key_sha256" })?;
-        let registration =
-            Registration { spki_sha256: Fingerprint::from_bytes(key), state: credential.state };
-        device.check_registration(&registration).map_err(|refusal| refused(refusal.to_string()))?;
-        Ok(DeviceStanding { device_number: credential.number, state: credential.state })
+        let snapshot = &mut self.store.read().await?;
+        History::read(snapshot, &device.number, ProblemCode::NotAllowed).await?.standing(device)
     }
 }

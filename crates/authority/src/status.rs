@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use identity::{CredentialState, Member, MemberName, ProductCode};
 use serde::Serialize;
-use store::authority::credential;
-use store::authority::{allotment, apparatus, member, report};
+use store::authority::{allotment, apparatus, credential, member, report, successor};
 
 use crate::desk::Desk;
 use crate::error::AuthorityError;
@@ -38,6 +37,8 @@ pub struct FactoryFigures {
     pub issued: u64,
     /// How many certificates are in each state; states with none are left out.
     pub states: BTreeMap<CredentialState, u64>,
+    /// How many certificates that followed these are in each state; states with none are left out.
+    pub successor_states: BTreeMap<CredentialState, u64>,
     /// How many symmetric credentials count against the quota.
     pub apparatuses: u64,
     /// How many symmetric credentials are in each state; states with none are left out.
@@ -68,11 +69,13 @@ impl Desk {
     pub async fn status(&self) -> Result<AuthorityStatus, AuthorityError> {
         let mut snapshot = self.store.read().await?;
         let mut certificates = by_allotment(credential::counts(&mut snapshot).await?);
+        let mut successors = by_allotment(successor::counts(&mut snapshot).await?);
         let mut apparatuses = by_allotment(apparatus::counts(&mut snapshot).await?);
         let mut factories = Vec::new();
         for allotted in allotment::all(&mut snapshot).await? {
             let key = (allotted.factory, allotted.product);
             let states = certificates.remove(&key).unwrap_or_default();
+            let successor_states = successors.remove(&key).unwrap_or_default();
             let apparatus_states = apparatuses.remove(&key).unwrap_or_default();
             let (factory, product) = key;
             factories.push(FactoryFigures {
@@ -81,6 +84,7 @@ impl Desk {
                 quota: allotted.quota,
                 issued: allotted.issued,
                 states,
+                successor_states,
                 apparatuses: allotted.apparatuses,
                 apparatus_states,
             });
@@ -103,6 +107,7 @@ impl Desk {
             authority: self.member.clone(),
             // What no allotment covers would be left over.
             conserved: certificates.is_empty()
+                && successors.is_empty()
                 && apparatuses.is_empty()
                 && factories.iter().all(FactoryFigures::is_conserved),
             factories,

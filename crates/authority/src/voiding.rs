@@ -2,19 +2,14 @@
 
 use identity::{ApparatusId, CredentialId, CredentialState, DeviceNumber, Transition};
 use message::problem::ProblemCode;
-use serde::Serialize;
 use store::Transaction;
 use store::audit::{Actor, Cause};
 use store::authority::change::Change;
-use store::authority::{apparatus, credential, device, pack, registration};
+use store::authority::{apparatus, device, registration};
 
 use crate::desk::Desk;
 use crate::error::AuthorityError;
-
-#[derive(Serialize)]
-struct Why<'a> {
-    reason: &'a str,
-}
+use crate::history::{History, Why};
 
 impl Desk {
     /// Withdraws a credential for good, wherever it stands, and erases what is kept of its secret.
@@ -54,11 +49,11 @@ async fn void_certificate(
     number: &DeviceNumber,
     reason: &str,
 ) -> Result<(), AuthorityError> {
-    let known = credential::find(transaction, number).await?;
-    let from = known.ok_or_else(|| unknown(number.clone().into()))?.state;
-    let change = Change { id: number.clone(), from, transitions: vec![Transition::Void] };
-    credential::apply(transaction, cause, &[change], &Why { reason }).await?;
-    Ok(pack::erase_keys(transaction, std::slice::from_ref(number)).await?)
+    let history = History::read(transaction, number, ProblemCode::NotFound).await?;
+    if history.void_all(transaction, cause, None, reason).await? {
+        return Ok(());
+    }
+    Err(AuthorityError::refused(ProblemCode::IllegalState, format!("{number} is voided already")))
 }
 
 async fn void_apparatus(

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use cert::device::Registration;
-use cert::{DeviceIdentity, Fingerprint, Refusal};
+use cert::{DeviceIdentity, Refusal};
 use identity::{DeviceNumber, Member};
 use message::call::{
     COUNTERS_MAX, Call, CallAnswer, Command, Counter, Event, Nonce, Outcome, REQUESTS_MAX, Request,
 };
 use message::soap::Envelope;
 use store::center::counter;
-use store::center::device::{self, Standing};
+use store::center::device::{self, ShownKey, Standing};
 use store::center::incident;
 use store::center::journal::{self, Answered, CallNumber, Kind, NewEntry};
 use store::center::quarantine;
@@ -145,7 +145,11 @@ async fn take(
     call: &Call,
     fresh: Fresh,
 ) -> Result<Result<CallAnswer, Incident>, StoreError> {
-    let standing = device::standing(transaction, &sender.number).await?;
+    let shown = ShownKey {
+        public_key_sha256: *sender.spki_sha256.as_bytes(),
+        issuer_sha256: *sender.issuer_sha256.as_bytes(),
+    };
+    let standing = device::standing(transaction, &sender.number, &shown).await?;
     let standing = match admitted(sender, call, standing) {
         Ok(standing) => standing,
         Err(incident) => return Ok(Err(incident)),
@@ -248,8 +252,8 @@ async fn names_last_call(
     Ok(found.is_some_and(|(last, _)| chain::names_call(call.previous.as_ref(), &last.raw)))
 }
 
-/// Whether the device may call and speaks for itself: the key and the issuer that the authority named for
-/// its number, a credential in use, and no other's number in what it says.
+/// Whether the device may call and speaks for itself: a key and its issuer that the authority named for its
+/// number, a certificate in use, and no other's number in what it says.
 fn admitted(sender: &DeviceIdentity, call: &Call, standing: Option<Standing>) -> Result<Standing, Incident> {
     let number = &sender.number;
     if call.device_number != *number {
@@ -260,19 +264,18 @@ fn admitted(sender: &DeviceIdentity, call: &Call, standing: Option<Standing>) ->
         let detail = format!("{number} is not registered here, or not yet");
         Incident::new(IncidentKind::Unregistered, detail)
     })?;
-    if *sender.issuer_sha256.as_bytes() != standing.issuer_sha256 {
+    if !standing.is_issuer_known {
         let detail = format!("the certificate of {number} is not from the CA that issued for it");
         return Err(Incident::new(IncidentKind::OtherIssuer, detail));
     }
-    let registration = Registration {
-        spki_sha256: Fingerprint::from_bytes(standing.public_key_sha256),
-        state: standing.state,
+    let Some(state) = standing.state else {
+        let refusal = Refusal::OtherKey(number.clone());
+        return Err(Incident::new(IncidentKind::OtherKey, refusal.to_string()));
     };
+    // Of certificates that are leased the authority tells only where they follow others.
+    let registration = Registration { spki_sha256: sender.spki_sha256, state, is_successor: true };
     match sender.check_registration(&registration) {
         Ok(()) => Ok(standing),
-        Err(refusal @ Refusal::OtherKey(_)) => {
-            Err(Incident::new(IncidentKind::OtherKey, refusal.to_string()))
-        }
         Err(refusal) => Err(Incident::new(IncidentKind::NotInUse, refusal.to_string())),
     }
 }

@@ -150,7 +150,7 @@ impl Desk {
         self.store
             .write(move |transaction| {
                 Box::pin(async move {
-                    if device::standing(transaction, &device).await?.is_none() {
+                    if !device::is_registered(transaction, &device).await? {
                         return Err(CenterError::UnknownDevice(device));
                     }
                     let text = serde_json::to_string(&command).expect("a command is plain data");

@@ -1,9 +1,7 @@
-//! The register: which device is which, as the authority says.
+//! The register: which device is which, and by which keys it is known, as the authority says.
 //!
 //! The center follows the authority's registrations, each record once and in order. What the authority
-//! says last of a device counts from then on, also for connections that are open.
-
-use std::collections::HashMap;
+//! says last of a device's key counts from then on, also for connections that are open.
 
 use identity::{CredentialState, DeviceNumber};
 use message::bytes::Bytes;
@@ -52,19 +50,17 @@ impl Center {
                 Box::pin(async move {
                     let before = feed::position(transaction).await?.sequence;
                     let mut stored = before;
-                    let mut devices: HashMap<&DeviceNumber, Device> = HashMap::new();
+                    let mut devices: Vec<Device> = Vec::new();
                     let mut entries = Vec::new();
                     for record in registrations.records.iter().filter(|record| record.sequence > before) {
                         if record.sequence != stored + 1 {
                             return Err(CenterError::Gap { expected: stored + 1, found: record.sequence });
                         }
                         stored = record.sequence;
-                        // The last of several records of one device counts.
-                        devices.insert(&record.device_number, device_of(record)?);
+                        devices.push(device_of(record)?);
                         entries.push(Entry { device_number: &record.device_number, state: record.state });
                     }
                     if !entries.is_empty() {
-                        let devices: Vec<Device> = devices.into_values().collect();
                         device::register(transaction, &devices).await?;
                         audit::append(transaction, now, actor.as_str(), "device.register", &entries).await?;
                     }
@@ -92,6 +88,8 @@ fn device_of(record: &DeviceRegistration) -> Result<Device, CenterError> {
         issuer_sha256: hash(&record.issuer_sha256)?,
         hardware_uid: record.hardware_uid.clone(),
         state: record.state,
+        expires: record.expires,
+        renew_from: record.renew_from,
         changed: record.time,
     })
 }

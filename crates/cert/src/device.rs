@@ -29,13 +29,17 @@ pub struct DeviceIdentity {
     pub issuer_sha256: Fingerprint,
 }
 
-/// What the register says of a device number.
+/// What the register says of a key of a device number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Registration {
-    /// SHA-256 of the subject public key info that was issued for the number.
+    /// SHA-256 of the subject public key info that was issued for the number: that of the device, or, where
+    /// none is, any.
     pub spki_sha256: Fingerprint,
-    /// Where the number's credential stands.
+    /// Where the certificate of this key stands.
     pub state: CredentialState,
+    /// Whether it followed another certificate of the number. It counts from the moment on that its device,
+    /// which had shown who it is, was handed it; a number's first one once the device has proved it.
+    pub is_successor: bool,
 }
 
 impl DeviceIdentity {
@@ -47,6 +51,7 @@ impl DeviceIdentity {
         }
         match registration.state {
             CredentialState::Written | CredentialState::Verified => Ok(()),
+            CredentialState::Leased if registration.is_successor => Ok(()),
             state => Err(Refusal::NotInUse { number: self.number.clone(), state }),
         }
     }

@@ -210,11 +210,18 @@ fn the_register_knows_the_key_and_whether_it_is_in_use() {
     let certificate = Draft::device(NUMBER, &Key::p256()).sign(&plant.issuing);
     let device = verify_device(&plant, &certificate).unwrap();
     for state in CredentialState::ALL {
-        let registration = Registration { spki_sha256: device.spki_sha256, state };
-        let in_use = matches!(state, CredentialState::Written | CredentialState::Verified);
-        assert_eq!(device.check_registration(&registration).is_ok(), in_use, "{state}");
+        for is_successor in [false, true] {
+            let registration = Registration { spki_sha256: device.spki_sha256, state, is_successor };
+            let in_use = match state {
+                CredentialState::Written | CredentialState::Verified => true,
+                CredentialState::Leased => is_successor,
+                _ => false,
+            };
+            assert_eq!(device.check_registration(&registration).is_ok(), in_use, "{state}");
+        }
     }
-    let other = Registration { spki_sha256: Fingerprint::of(b"other"), state: CredentialState::Verified };
+    let (spki_sha256, state) = (Fingerprint::of(b"other"), CredentialState::Verified);
+    let other = Registration { spki_sha256, state, is_successor: true };
     assert_eq!(device.check_registration(&other), Err(Refusal::OtherKey(device.number.clone())));
 }
 

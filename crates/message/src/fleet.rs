@@ -2,7 +2,7 @@
 //!
 //! `GET /v1/device-registrations?after=CURSOR`. The authority numbers its records from 1 without gaps;
 //! a center asks for what comes after the last record that it has stored, and so misses none and takes
-//! none twice. A device's later record replaces its earlier one.
+//! none twice. A later record of a device's key replaces its earlier one.
 
 use identity::{CredentialState, DeviceNumber, HardwareUid};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,8 @@ pub struct DeviceRegistrations {
     pub records: Vec<DeviceRegistration>,
 }
 
-/// Where one device's credential stands.
+/// Where one certificate of a device stands. A device has more than one while a new one takes the place of
+/// the one before: the new one is *leased* until the device has shown it, and counts nevertheless.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeviceRegistration {
@@ -41,13 +42,19 @@ pub struct DeviceRegistration {
     /// The device; its product is part of its number.
     #[schema(value_type = String, example = "A123-654321")]
     pub device_number: DeviceNumber,
-    /// Where its credential stands.
+    /// Where the certificate stands.
     #[schema(value_type = String, example = "verified")]
     pub state: CredentialState,
-    /// SHA-256 of the public key info in its certificate, 32 bytes.
+    /// SHA-256 of the public key info in the certificate, 32 bytes.
     pub public_key_sha256: Bytes,
-    /// SHA-256 of the certificate of the CA that issued for it, 32 bytes.
+    /// SHA-256 of the certificate of the CA that issued it, 32 bytes.
     pub issuer_sha256: Bytes,
+    /// The last second of the certificate, in seconds since 1970, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires: Option<i64>,
+    /// From when on the device is to renew it, in seconds since 1970, where its product says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub renew_from: Option<i64>,
     /// Its chip, where the device has proved itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(value_type = Option<String>, example = "0011223344556677")]
@@ -60,7 +67,7 @@ mod tests {
 
     #[test]
     fn records_read_back() {
-        let json = r#"{"records":[{"sequence":1,"time":1767225600,"deviceNumber":"A123-654321","state":"verified","publicKeySha256":"AAAA","issuerSha256":"AAAA","hardwareUid":"0011223344556677"},{"sequence":2,"time":1767225601,"deviceNumber":"A123-654321","state":"voided","publicKeySha256":"AAAA","issuerSha256":"AAAA"}]}"#;
+        let json = r#"{"records":[{"sequence":1,"time":1767225600,"deviceNumber":"A123-654321","state":"verified","publicKeySha256":"AAAA","issuerSha256":"AAAA","expires":1798761600,"renewFrom":1796169600,"hardwareUid":"0011223344556677"},{"sequence":2,"time":1767225601,"deviceNumber":"A123-654321","state":"voided","publicKeySha256":"AAAA","issuerSha256":"AAAA"}]}"#;
         let registrations: DeviceRegistrations = serde_json::from_str(json).unwrap();
         assert_eq!(registrations.records.len(), 2);
         assert_eq!(serde_json::to_string(&registrations).unwrap(), json);

@@ -16,6 +16,7 @@
 //! | reports | gateway and authority | [`report`] |
 //! | collecting an owed certificate | device and authority | [`collection`] |
 //! | standing | device and authority | [`standing`] |
+//! | renewal | device and authority | [`renewal`] |
 //! | figures of a factory | people and gateway | [`status`] |
 //! | registrations | authenticator and authority | [`registration`] |
 //! | services that are shut out | authenticator and authority | [`shut_out`] |
@@ -40,6 +41,7 @@ pub mod pack;
 pub mod problem;
 mod random_id;
 pub mod registration;
+pub mod renewal;
 pub mod report;
 pub mod result;
 pub mod shut_out;

@@ -5,6 +5,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
     KeyPair,
 };
+use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5912::{
     ECDSA_WITH_SHA_256, ECDSA_WITH_SHA_384, ID_EC_PUBLIC_KEY, SECP_256_R_1, SECP_384_R_1,
 };
@@ -103,17 +104,21 @@ pub(crate) fn public_key_info(
     algorithm: KeyAlgorithm,
     point: &[u8],
 ) -> der::Result<SubjectPublicKeyInfoOwned> {
-    let named_curve = match algorithm {
-        KeyAlgorithm::P256 => SECP_256_R_1,
-        KeyAlgorithm::P384 => SECP_384_R_1,
-    };
     Ok(SubjectPublicKeyInfoOwned {
         algorithm: AlgorithmIdentifierOwned {
             oid: ID_EC_PUBLIC_KEY,
-            parameters: Some(Any::encode_from(&named_curve)?),
+            parameters: Some(Any::encode_from(&curve(algorithm))?),
         },
         subject_public_key: BitString::from_bytes(point)?,
     })
+}
+
+/// The name of the curve of such a key.
+pub(crate) fn curve(algorithm: KeyAlgorithm) -> ObjectIdentifier {
+    match algorithm {
+        KeyAlgorithm::P256 => SECP_256_R_1,
+        KeyAlgorithm::P384 => SECP_384_R_1,
+    }
 }
 
 fn signing(algorithm: KeyAlgorithm) -> &'static EcdsaSigningAlgorithm {

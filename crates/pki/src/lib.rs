@@ -23,6 +23,7 @@ mod template;
 mod validity;
 
 pub mod device;
+pub mod est;
 pub mod member;
 pub mod root;
 
@@ -31,7 +32,7 @@ pub use key::{KeyError, SigningKey};
 pub use key_file::{KeyFileError, decrypt_key, encrypt_key};
 pub use member::PlantCa;
 pub use name::{NameText, ParseNameTextError};
-pub use request::{RequestError, SigningRequest};
+pub use request::{RequestError, RequestedSubject, SigningRequest};
 pub use root::{IssuedCa, Root};
 pub use serial::CertificateSerial;
 pub use signer::IssueError;

@@ -2,10 +2,17 @@
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, UnparsedPublicKey};
 use cert::Fingerprint;
+use const_oid::AssociatedOid;
+use const_oid::db::rfc4519::SERIAL_NUMBER;
+use const_oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
+use der::asn1::PrintableStringRef;
 use der::{Decode, Encode};
+use identity::DeviceNumber;
 use identity::profile::KeyAlgorithm;
 use spki::SubjectPublicKeyInfoOwned;
-use x509_cert::request::CertReq;
+use x509_cert::ext::Extension;
+use x509_cert::name::Name;
+use x509_cert::request::{CertReq, ExtensionReq};
 
 use crate::key::{public_key_info, signature_algorithm};
 
@@ -15,6 +22,54 @@ use crate::key::{public_key_info, signature_algorithm};
 pub struct SigningRequest {
     algorithm: KeyAlgorithm,
     public_key: SubjectPublicKeyInfoOwned,
+}
+
+/// Whom a signing request is for, as it says itself. It goes into no certificate; EST (RFC 7030) demands
+/// that it is compared with what the device is known as.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestedSubject {
+    subject: Name,
+    /// The value of the subject alternative name, DER.
+    alternative_name: Option<Vec<u8>>,
+}
+
+impl RequestedSubject {
+    /// What the request in `der` says. Neither its key nor its signature is looked at.
+    ///
+    /// # Errors
+    /// It is no request.
+    pub fn read(der: &[u8]) -> Result<Self, RequestError> {
+        let request = CertReq::from_der(der).map_err(|_| RequestError::Malformed)?;
+        let mut extensions = Vec::new();
+        for attribute in request.info.attributes.iter().filter(|found| found.oid == ExtensionReq::OID) {
+            for value in attribute.values.iter() {
+                let asked: Vec<Extension> = value.decode_as().map_err(|_| RequestError::Malformed)?;
+                extensions.extend(asked);
+            }
+        }
+        Ok(Self { subject: request.info.subject, alternative_name: alternative_name(&extensions) })
+    }
+
+    /// Whether subject and subject alternative name are those of this certificate (DER).
+    pub fn is_that_of(&self, certificate: &[u8]) -> bool {
+        let Ok(certificate) = x509_cert::Certificate::from_der(certificate) else { return false };
+        let certificate = certificate.tbs_certificate();
+        let extensions = certificate.extensions().map_or(&[][..], |extensions| extensions);
+        self.subject == *certificate.subject() && self.alternative_name == alternative_name(extensions)
+    }
+
+    /// Whether it names this device, or nobody.
+    pub fn is_of(&self, number: &DeviceNumber) -> bool {
+        let mut serial_numbers = self.subject.iter().filter(|attribute| attribute.oid == SERIAL_NUMBER);
+        let is_its = |text: &PrintableStringRef<'_>| text.as_str() == number.text().as_str();
+        self.alternative_name.is_none()
+            && serial_numbers.all(|attribute| attribute.value.decode_as().is_ok_and(|text| is_its(&text)))
+    }
+}
+
+fn alternative_name(extensions: &[Extension]) -> Option<Vec<u8>> {
+    let mut found = extensions.iter().filter(|extension| extension.extn_id == ID_CE_SUBJECT_ALT_NAME);
+    found.next().map(|extension| extension.extn_value.as_bytes().to_vec())
 }
 
 /// Why a signing request is refused.

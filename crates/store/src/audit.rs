@@ -9,7 +9,7 @@
 use std::io::{self, BufRead, Write};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use identity::Member;
+use identity::{DeviceNumber, Member};
 use serde::{Deserialize, Serialize};
 
 use crate::{Snapshot, StoreError, Transaction};
@@ -55,6 +55,11 @@ impl Actor {
     /// A member of the plant.
     pub fn member(member: &Member) -> Self {
         Self(member.to_string())
+    }
+
+    /// A device, by what it shows.
+    pub fn device(number: &DeviceNumber) -> Self {
+        Self(format!("device:{number}"))
     }
 
     /// The name in the audit log.

@@ -18,7 +18,9 @@ pub mod pack;
 pub mod pre_write_key;
 pub mod product;
 pub mod registration;
+pub mod renewal_policy;
 pub mod report;
+pub mod successor;
 
 #[cfg(test)]
 mod tests;

@@ -33,6 +33,8 @@ const AUTHORITY: &[Step] = &[
     ("pre-write key", include_str!("../migrations/authority/pre_write_key.sql")),
     ("device registration", include_str!("../migrations/authority/device_registration.sql")),
     BUNDLE,
+    ("successor", include_str!("../migrations/authority/successor.sql")),
+    ("renewal policy", include_str!("../migrations/authority/renewal_policy.sql")),
 ];
 
 const GATEWAY: &[Step] = &[
@@ -55,6 +57,7 @@ const CENTER: &[Step] = &[
     ("nonce", include_str!("../migrations/center/nonce.sql")),
     ("quarantine", include_str!("../migrations/center/quarantine.sql")),
     BUNDLE,
+    ("device key", include_str!("../migrations/center/device_key.sql")),
 ];
 
 impl Schema {

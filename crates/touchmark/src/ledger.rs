@@ -7,6 +7,7 @@
 mod conservation;
 mod invariants;
 mod read;
+mod successors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,6 +17,7 @@ use identity::{
 };
 use serde::{Serialize, Serializer};
 use store::authority::allotment::Allotment;
+use store::authority::successor::Successor;
 use store::{authority, gateway};
 
 /// The most violations that are listed one by one.
@@ -38,6 +40,8 @@ pub struct Books {
 pub struct AuthorityBooks {
     /// Every certificate.
     pub certificates: Vec<authority::ledger::Line>,
+    /// Every certificate that follows another.
+    pub successors: Vec<Successor>,
     /// Every symmetric credential.
     pub apparatuses: Vec<authority::ledger::ApparatusLine>,
     /// Credentials that two devices have claimed.
@@ -89,6 +93,9 @@ pub struct Verdict {
     pub invariants: BTreeMap<Invariant, bool>,
     /// How many credentials were looked at.
     pub credentials: usize,
+    /// How many certificates that follow others are in each state, abandoned ones too; states with none are
+    /// left out.
+    pub successors: BTreeMap<CredentialState, usize>,
     /// How many devices were looked at.
     pub devices: usize,
     /// What breaks an invariant, the first of many.
@@ -170,6 +177,7 @@ impl Findings {
                 .iter()
                 .all(|number| self.invariants.get(&Invariant(*number)) != Some(&false)),
             credentials: books.authority.as_ref().map_or_else(of_gateways, of_authority),
+            successors: books.successors_by_state(),
             devices: books.devices.len(),
             invariants: self.invariants,
             violations: self.violations,
@@ -208,6 +216,14 @@ impl AuthorityBooks {
 }
 
 impl Books {
+    fn successors_by_state(&self) -> BTreeMap<CredentialState, usize> {
+        let mut states = BTreeMap::new();
+        for successor in self.authority.iter().flat_map(|authority| &authority.successors) {
+            *states.entry(successor.state).or_default() += 1;
+        }
+        states
+    }
+
     fn gateway_lines(&self) -> impl Iterator<Item = &gateway::ledger::Line> {
         self.gateways.iter().flat_map(|gateway| &gateway.lines)
     }

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use identity::{ApparatusId, CredentialState, DeviceNumber, HardwareUid};
 use store::authority::allotment::Allotment;
+use store::authority::successor::{SuccessionCause, Successor, SuccessorId};
 use store::{authority, gateway};
 use touchmark::ledger::{AuthorityBooks, Books, DeviceMemory, GatewayBooks, HeldCredentials, check};
 
-use CredentialState::{Intended, Issued, Leased, Stocked, Suspect, Verified, Voided};
+use CredentialState::{Abandoned, Intended, Issued, Leased, Stocked, Suspect, Verified, Voided};
 
 const NOW: i64 = 10_000;
 
@@ -35,6 +36,20 @@ fn certificate(n: u8, state: CredentialState) -> authority::ledger::Line {
         has_certificate: true,
         has_secret: false,
         hardware_uid: (state == Verified).then(|| uid(n)),
+    }
+}
+
+/// Certificate `generation` of device `n`, which has key `key`.
+fn successor(n: u8, generation: u64, key: u8, state: CredentialState) -> Successor {
+    Successor {
+        id: SuccessorId { number: number(n), generation },
+        cause: SuccessionCause::Renewal,
+        state,
+        certificate_serial: vec![key; 20],
+        public_key_sha256: vec![key; 32],
+        hardware_uid: None,
+        intended: NOW - 1_000,
+        certificate: Some(vec![key]),
     }
 }
 
@@ -87,6 +102,7 @@ fn sound() -> Books {
         now: NOW,
         authority: Some(AuthorityBooks {
             certificates: (1..).zip(at_authority).map(|(n, state)| certificate(n, state)).collect(),
+            successors: Vec::new(),
             apparatuses: (1..).zip(at_authority).map(|(n, state)| symmetric(n, state)).collect(),
             disputed: BTreeSet::new(),
             allotments: vec![Allotment {
@@ -219,6 +235,70 @@ fn what_the_authority_disputes_is_no_loss() {
         authority(books).disputed.insert(apparatus(1).into());
     });
     assert_eq!(on_record, [""; 0]);
+}
+
+/// The books once device 1 was renewed twice, holds the second of these certificates, and asks for another.
+fn renewed(books: &mut Books) {
+    authority(books).certificates[0].state = Voided;
+    authority(books).successors = vec![
+        successor(1, 2, 101, Voided),
+        successor(1, 3, 102, Verified),
+        successor(1, 4, 103, Abandoned),
+        successor(1, 5, 103, Leased),
+    ];
+    held(books, 1).public_key_sha256 = Some(vec![102; 32]);
+}
+
+#[test]
+fn certificates_that_follow_others() {
+    let after = |cook: fn(&mut AuthorityBooks)| {
+        cooked(|books| {
+            renewed(books);
+            cook(authority(books));
+        })
+    };
+    assert_eq!(after(|_| {}), [""; 0]);
+    assert_eq!(after(|books| books.certificates[0].state = Verified), ["I2"], "the first was not voided");
+    assert_eq!(after(|books| books.successors[0].state = Verified), ["I2"]);
+    assert_eq!(after(|books| books.successors[0].state = Leased), ["I2"], "two that are not shown");
+    let early_swap = after(|books| books.successors[3].cause = SuccessionCause::BoardSwap);
+    assert_eq!(early_swap, ["I2"], "what was before is not void");
+    assert_eq!(after(|books| drop(books.successors.remove(0))), ["I3"]);
+    assert_eq!(after(|books| drop(books.successors.remove(1))), ["I3", "I12"], "and a device holds it");
+    let of_nobody = after(|books| books.successors.push(successor(9, 2, 109, Leased)));
+    assert_eq!(of_nobody, ["I3"]);
+    assert_eq!(after(|books| books.successors[3].public_key_sha256 = vec![102; 32]), ["I11"]);
+    assert_eq!(
+        after(|books| books.successors[3].public_key_sha256 = vec![1; 32]),
+        ["I11"],
+        "the first one's"
+    );
+    assert_eq!(after(|books| books.successors[3].certificate_serial = vec![2; 20]), ["I11"]);
+    assert_eq!(after(|books| books.successors[3].certificate = None), ["I12"]);
+    assert_eq!(after(|books| books.successors[1].public_key_sha256 = vec![99; 32]), ["I12"]);
+    let shown = check(&{
+        let mut books = sound();
+        renewed(&mut books);
+        books
+    });
+    assert_eq!(shown.successors, BTreeMap::from([(Abandoned, 1), (Leased, 1), (Verified, 1), (Voided, 1)]));
+}
+
+#[test]
+fn a_device_whose_board_was_swapped_is_no_loss() {
+    let swapped = cooked(|books| {
+        authority(books).certificates[0].state = Voided;
+        let swap = successor(1, 2, 101, Verified);
+        let swap = Successor { cause: SuccessionCause::BoardSwap, hardware_uid: Some(uid(8)), ..swap };
+        authority(books).successors = vec![swap];
+        authority(books).certificates[0].hardware_uid = Some(uid(8));
+        authority(books).apparatuses[0].state = Voided;
+        here(books, 1).state = Voided;
+        let board = held(books, 1);
+        (board.hardware_uid, board.public_key_sha256) = (uid(8), Some(vec![101; 32]));
+        board.apparatus_id = None;
+    });
+    assert_eq!(swapped, [""; 0]);
 }
 
 #[test]

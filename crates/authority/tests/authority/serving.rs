@@ -33,7 +33,7 @@ use crate::plant::{
 const CHIP: &str = "0011223344556677";
 
 /// Serves the plant's authority until the test ends; its address.
-async fn serving(plant: &Plant) -> String {
+pub async fn serving(plant: &Plant) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     let trust = plant.authority.trust().clone();

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use futures_util::stream::iter;
-use identity::CredentialState::{Suspect, Verified, Voided};
+use identity::CredentialState::{Leased, Suspect, Verified, Voided};
 use message::call::{CallAnswer, Event};
 use message::problem::ProblemCode::{self, Conflict, NotAllowed};
 use store::testing::{TestDatabase, on_both};
@@ -38,6 +38,33 @@ async fn a_device_is_who_its_session_says_while_the_authority_says_so() {
         let expected = [incident("not-in-use", 2), incident("unregistered", 1)];
         assert_eq!(plant.incidents(&device).await, expected);
         assert_eq!(plant.desk().calls(Some(&device.number), 10).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_is_renewed_calls_with_either_certificate_until_the_old_one_is_void() {
+    on_both(async |database| {
+        let mut plant = Plant::new(database).await;
+        let address = plant.serve().await;
+        let (old, new) = (plant.device("3012-000001").await, plant.unnamed("3012-000001"));
+        let [by_old, by_new] = [&old, &new].map(|device| plant.client(address, Some(device)));
+        plant.name(&new, Leased).await;
+        let mut sequence = 0;
+        let mut poll = || {
+            sequence += 1;
+            old.call(1, sequence, Event::Poll)
+        };
+        for client in [&by_new, &by_old, &by_new] {
+            let _: CallAnswer = client.post_json("/v1/calls", &poll()).await.unwrap();
+        }
+        plant.name(&old, Voided).await;
+        plant.name(&new, Verified).await;
+        let _: CallAnswer = by_new.post_json("/v1/calls", &poll()).await.unwrap();
+        let refused = refusal(by_old.post_json::<_, CallAnswer>("/v1/calls", &poll()).await);
+        assert_eq!(refused.code, NotAllowed);
+        assert_eq!(plant.incidents(&old).await, [incident("not-in-use", 1)]);
+        assert_eq!(plant.desk().calls(Some(&old.number), 10).await.unwrap().len(), 4, "one history");
     })
     .await;
 }

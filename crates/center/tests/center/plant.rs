@@ -161,6 +161,8 @@ impl Plant {
             state,
             public_key_sha256: bytes(device.identity.spki_sha256),
             issuer_sha256: bytes(issuer),
+            expires: None,
+            renew_from: None,
             hardware_uid: None,
         }
     }

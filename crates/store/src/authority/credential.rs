@@ -7,7 +7,7 @@ use identity::{CredentialState, DeviceNumber, MemberName, ProductCode};
 use serde::Serialize;
 
 use super::change::{self, ApplyError, Change, Step};
-use super::device_registration;
+use super::{device_registration, successor};
 use crate::audit::Cause;
 use crate::statement::{count, parsed};
 use crate::{Snapshot, StoreError, Transaction, audit};
@@ -67,7 +67,7 @@ pub async fn apply(
         ")"
     )?;
     let reached: Vec<_> = steps.iter().map(|step| (step.id, step.to)).collect();
-    device_registration::append(transaction, cause.time, &reached).await?;
+    device_registration::append_first(transaction, cause.time, &reached).await?;
     Ok(states)
 }
 
@@ -82,6 +82,9 @@ pub async fn intend(
     factory: &MemberName,
     intents: &[Intent],
 ) -> Result<(), StoreError> {
+    if successor::uses_any(transaction, intents).await? {
+        return Err(StoreError::Duplicate { constraint: "a successor's serial or key".to_owned() });
+    }
     execute_all!(
         transaction,
         "INSERT INTO credential \
@@ -155,6 +158,22 @@ pub async fn intended(snapshot: &mut Snapshot) -> Result<Vec<Credential>, StoreE
          WHERE state = 'intended' ORDER BY number"
     )?;
     rows.into_iter().map(Credential::try_from).collect()
+}
+
+/// Whether a first certificate has this serial or this key, or had it.
+///
+/// # Errors
+/// The store fails.
+pub async fn uses(snapshot: &mut Snapshot, serial: &[u8], key: &[u8]) -> Result<bool, StoreError> {
+    let row: Option<(i64,)> = fetch_optional!(
+        snapshot,
+        "SELECT intended FROM credential \
+         WHERE substr(certificate_serial, 1, 12) = substr($1, 1, 12) \
+         OR substr(public_key_sha256, 1, 12) = substr($2, 1, 12) LIMIT 1",
+        serial,
+        key,
+    )?;
+    Ok(row.is_some())
 }
 
 /// How many credentials are in each state, by factory and product; abandoned ones are left out.

@@ -39,6 +39,24 @@ pub async fn register(transaction: &mut Transaction, devices: &[Device]) -> Resu
     Ok(())
 }
 
+/// Notes that a device has another chip now.
+///
+/// # Errors
+/// The store fails.
+pub async fn set_chip(
+    transaction: &mut Transaction,
+    number: &DeviceNumber,
+    hardware_uid: &HardwareUid,
+) -> Result<(), StoreError> {
+    execute!(
+        transaction,
+        "UPDATE device SET hardware_uid = $2 WHERE number = $1",
+        number.to_string(),
+        hardware_uid.to_string(),
+    )?;
+    Ok(())
+}
+
 /// The devices of these numbers, those that there are.
 ///
 /// # Errors
@@ -63,7 +81,8 @@ pub async fn in_use_on(snapshot: &mut Snapshot, chips: &[HardwareUid]) -> Result
         snapshot,
         "SELECT device.number, hardware_uid, station, verified FROM device \
          JOIN credential ON credential.number = device.number \
-         WHERE credential.state = 'verified' AND hardware_uid IN (",
+         WHERE (credential.state = 'verified' OR EXISTS (SELECT 1 FROM successor \
+         WHERE successor.number = device.number AND successor.state = 'verified')) AND hardware_uid IN (",
         chips,
         |chip| chip.to_string(),
         ")"

@@ -1,4 +1,6 @@
-//! The register: which device is which, as the authority says.
+//! The register: which device is which, and by which keys it is known, as the authority says.
+
+use std::collections::BTreeMap;
 
 use identity::{CredentialState, DeviceNumber, HardwareUid};
 
@@ -7,32 +9,43 @@ use super::journal::{CallNumber, Head, LastCall, NONCE_BYTES};
 use crate::statement::{count, parsed};
 use crate::{Snapshot, StoreError, Transaction};
 
-/// A device as the authority says.
+/// A device and one of its certificates as the authority says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Device {
     /// Its number.
     pub number: DeviceNumber,
-    /// SHA-256 of the public key info that was issued for it.
+    /// SHA-256 of the certificate's public key info.
     pub public_key_sha256: [u8; 32],
     /// SHA-256 of the certificate of the CA that issued it.
     pub issuer_sha256: [u8; 32],
     /// Its chip, where the authority knows it.
     pub hardware_uid: Option<HardwareUid>,
-    /// Where its credential stands.
+    /// Where the certificate stands.
     pub state: CredentialState,
+    /// The last second of the certificate, where it has one.
+    pub expires: Option<i64>,
+    /// From when on the device is asked to renew it, where it is.
+    pub renew_from: Option<i64>,
     /// When that came about.
     pub changed: i64,
+}
+
+/// The key that a device shows when it calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShownKey {
+    /// SHA-256 of the public key info.
+    pub public_key_sha256: [u8; 32],
+    /// SHA-256 of the certificate of the CA that signed its certificate.
+    pub issuer_sha256: [u8; 32],
 }
 
 /// How a device stands when it calls.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
-    /// SHA-256 of the public key info that was issued for it.
-    pub public_key_sha256: [u8; 32],
-    /// SHA-256 of the certificate of the CA that issued it.
-    pub issuer_sha256: [u8; 32],
-    /// Where its credential stands.
-    pub state: CredentialState,
+    /// Where the certificate of the key that it shows stands; none where the key is not its own.
+    pub state: Option<CredentialState>,
+    /// Whether the CA that signed the certificate which it shows has issued for it.
+    pub is_issuer_known: bool,
     /// Which chain of its calls goes on: 0 for the first, one more after each release from quarantine.
     pub chain: u64,
     /// Whether it is in quarantine.
@@ -52,9 +65,9 @@ pub struct Standing {
 pub struct Listed {
     /// The device.
     pub number: DeviceNumber,
-    /// Where its credential stands.
+    /// Where the certificate that it uses stands.
     pub state: CredentialState,
-    /// When that came about.
+    /// When anything of it changed.
     pub changed: i64,
     /// How often it has called.
     pub calls: u64,
@@ -62,43 +75,87 @@ pub struct Listed {
     pub last_called: Option<i64>,
 }
 
-/// Stores what the authority says of devices, in place of what it said before.
+/// Stores what the authority says of devices, one after the other, in place of what it said before of the
+/// same key. A device stands where the best of its certificates does.
 ///
 /// # Errors
 /// The store fails.
-pub async fn register(transaction: &mut Transaction, devices: &[Device]) -> Result<(), StoreError> {
+pub async fn register(transaction: &mut Transaction, said: &[Device]) -> Result<(), StoreError> {
+    let last: BTreeMap<_, &Device> = said.iter().map(|device| (&device.number, device)).collect();
+    let devices: Vec<&Device> = last.into_values().collect();
     execute_all!(
         transaction,
-        "INSERT INTO device \
-         (number, public_key_sha256, issuer_sha256, hardware_uid, state, registered, changed) ",
+        "INSERT INTO device (number, hardware_uid, state, registered, changed) ",
         devices,
         |device| (
             device.number.to_string(),
-            device.public_key_sha256.to_vec(),
-            device.issuer_sha256.to_vec(),
             device.hardware_uid.as_ref().map(HardwareUid::to_string),
             device.state.as_str(),
             device.changed,
             device.changed,
         ),
-        " ON CONFLICT (number) DO UPDATE SET public_key_sha256 = excluded.public_key_sha256, \
-         issuer_sha256 = excluded.issuer_sha256, hardware_uid = excluded.hardware_uid, \
-         state = excluded.state, changed = excluded.changed"
+        " ON CONFLICT (number) DO UPDATE SET hardware_uid = excluded.hardware_uid, changed = excluded.changed"
+    )?;
+    let last: BTreeMap<_, &Device> =
+        said.iter().map(|device| ((&device.number, device.public_key_sha256), device)).collect();
+    let keys: Vec<&Device> = last.into_values().collect();
+    execute_all!(
+        transaction,
+        "INSERT INTO device_key (number, public_key_sha256, issuer_sha256, state, expires, renew_from, \
+         changed) ",
+        keys,
+        |key| (
+            key.number.to_string(),
+            key.public_key_sha256.to_vec(),
+            key.issuer_sha256.to_vec(),
+            key.state.as_str(),
+            key.expires,
+            key.renew_from,
+            key.changed,
+        ),
+        " ON CONFLICT (number, public_key_sha256) DO UPDATE SET issuer_sha256 = excluded.issuer_sha256, \
+         state = excluded.state, expires = excluded.expires, renew_from = excluded.renew_from, \
+         changed = excluded.changed"
+    )?;
+    execute_all!(
+        transaction,
+        "UPDATE device SET state = (SELECT state FROM device_key WHERE device_key.number = device.number \
+         ORDER BY CASE state WHEN 'verified' THEN 1 WHEN 'suspect' THEN 2 WHEN 'leased' THEN 3 ELSE 4 END \
+         LIMIT 1) WHERE number IN (",
+        devices,
+        |device| (device.number.to_string()),
+        ")"
     )?;
     Ok(())
 }
 
-/// How a device stands, if the authority has named it: all that is needed to take its call, in one look.
+/// Whether the authority has named this device.
+///
+/// # Errors
+/// The store fails.
+pub async fn is_registered(snapshot: &mut Snapshot, number: &DeviceNumber) -> Result<bool, StoreError> {
+    let row: Option<(i64,)> =
+        fetch_optional!(snapshot, "SELECT registered FROM device WHERE number = $1", number.to_string())?;
+    Ok(row.is_some())
+}
+
+/// How a device that shows this key stands, if the authority has named it: all that is needed to take its
+/// call, in one look.
 ///
 /// # Errors
 /// The store fails.
 pub async fn standing(
     snapshot: &mut Snapshot,
     number: &DeviceNumber,
+    shown: &ShownKey,
 ) -> Result<Option<Standing>, StoreError> {
     let rows: Vec<StandingRow> = fetch_all!(
         snapshot,
-        "SELECT public_key_sha256, issuer_sha256, state, \
+        "SELECT \
+         (SELECT device_key.state FROM device_key WHERE device_key.number = device.number \
+         AND public_key_sha256 = $2 AND issuer_sha256 = $3) AS state, \
+         (SELECT count(*) FROM device_key WHERE device_key.number = device.number AND issuer_sha256 = $3) \
+         AS keys_of_issuer, \
          last.id AS last_id, last.number AS last_number, last.nonce AS last_nonce, last.chained, \
          before.chain AS before_chain, before.released_by, \
          (SELECT count(*) FROM request WHERE request.device = device.number AND finished_by IS NULL) \
@@ -113,6 +170,8 @@ pub async fn standing(
          ELSE before.chain + 1 END ORDER BY journal.number DESC LIMIT 1) \
          LEFT JOIN counter ON counter.device = device.number WHERE device.number = $1",
         number.to_string(),
+        &shown.public_key_sha256[..],
+        &shown.issuer_sha256[..],
     )?;
     let counters = rows.iter().filter_map(StandingRow::counter).collect::<Result<_, _>>()?;
     rows.into_iter().next().map(|row| row.standing(counters)).transpose()
@@ -160,9 +219,8 @@ pub async fn counts(snapshot: &mut Snapshot) -> Result<Vec<(CredentialState, u64
 /// One for each counter of the device, or one without.
 #[derive(sqlx::FromRow)]
 struct StandingRow {
-    public_key_sha256: Vec<u8>,
-    issuer_sha256: Vec<u8>,
-    state: String,
+    state: Option<String>,
+    keys_of_issuer: i64,
     last_id: Option<i64>,
     last_number: Option<i64>,
     last_nonce: Option<Vec<u8>>,
@@ -207,16 +265,11 @@ impl StandingRow {
             chain: before.map_or(0, |chain| chain + u64::from(self.released_by.is_some())),
             is_quarantined: before.is_some() && self.released_by.is_none(),
             last_call,
-            public_key_sha256: hash("device.public_key_sha256", self.public_key_sha256)?,
-            issuer_sha256: hash("device.issuer_sha256", self.issuer_sha256)?,
-            state: parsed("device.state", &self.state)?,
+            state: self.state.map(|state| parsed("device_key.state", &state)).transpose()?,
+            is_issuer_known: self.keys_of_issuer > 0,
             requests: count("request", self.requests)?,
             counters,
             journal,
         })
     }
-}
-
-fn hash(column: &'static str, bytes: Vec<u8>) -> Result<[u8; 32], StoreError> {
-    bytes.try_into().map_err(|_| StoreError::Corrupt { what: column })
 }

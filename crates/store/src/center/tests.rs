@@ -14,9 +14,14 @@ fn named(serial: u32, state: CredentialState) -> device::Device {
         issuer_sha256: [2; 32],
         hardware_uid: Some("0011223344556677".parse().unwrap()),
         state,
+        expires: None,
+        renew_from: None,
         changed: 100,
     }
 }
+
+/// The key that `named` names, and the CA.
+const SHOWN: device::ShownKey = device::ShownKey { public_key_sha256: [1; 32], issuer_sha256: [2; 32] };
 
 async fn register(store: &Store, devices: Vec<device::Device>) {
     let done: Result<(), StoreError> = store
@@ -61,15 +66,51 @@ async fn a_device_stands_as_it_was_named_last_and_as_it_has_called() {
 
         let mut snapshot = store.read().await.unwrap();
         let number = |serial| named(serial, CredentialState::Verified).number;
-        let first = device::standing(&mut snapshot, &number(1)).await.unwrap().unwrap();
+        let first = device::standing(&mut snapshot, &number(1), &SHOWN).await.unwrap().unwrap();
         let last = LastCall { id: 2, number: highest, nonce: Some([7; 16]), is_chained: true };
-        assert_eq!((first.state, first.last_call), (CredentialState::Verified, Some(last)));
-        let second = device::standing(&mut snapshot, &number(2)).await.unwrap().unwrap();
-        assert_eq!((second.state, second.last_call), (CredentialState::Voided, None));
-        assert_eq!(device::standing(&mut snapshot, &number(3)).await.unwrap(), None);
+        assert_eq!((first.state, first.last_call), (Some(CredentialState::Verified), Some(last)));
+        let second = device::standing(&mut snapshot, &number(2), &SHOWN).await.unwrap().unwrap();
+        assert_eq!((second.state, second.last_call), (Some(CredentialState::Voided), None));
+        assert_eq!(device::standing(&mut snapshot, &number(3), &SHOWN).await.unwrap(), None);
         let listed = device::list(&mut snapshot, "", 10).await.unwrap();
         let calls: Vec<_> = listed.iter().map(|device| (device.calls, device.last_called)).collect();
         assert_eq!(calls, [(2, Some(200)), (0, None)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_device_has_several_keys_and_stands_where_the_best_of_them_does() {
+    use CredentialState::{Leased, Verified, Voided};
+    on_both(async |database| {
+        let store = Store::open(&database.url, Schema::Center).await.unwrap();
+        let key = |key, state| device::Device { public_key_sha256: [key; 32], ..named(1, state) };
+        let stands = async |store: &Store| {
+            let mut snapshot = store.read().await.unwrap();
+            let number = named(1, Verified).number;
+            let mut states = Vec::new();
+            for key in [1, 3, 4] {
+                let shown = device::ShownKey { public_key_sha256: [key; 32], ..SHOWN };
+                let standing = device::standing(&mut snapshot, &number, &shown).await.unwrap().unwrap();
+                assert!(standing.is_issuer_known);
+                states.push(standing.state);
+            }
+            (device::list(&mut snapshot, "", 2).await.unwrap()[0].state, states)
+        };
+        register(&store, vec![key(1, Verified)]).await;
+        assert_eq!(stands(&store).await, (Verified, vec![Some(Verified), None, None]));
+        register(&store, vec![key(3, Leased)]).await;
+        assert_eq!(stands(&store).await, (Verified, vec![Some(Verified), Some(Leased), None]));
+        register(&store, vec![key(1, Voided), key(3, Verified), key(4, Leased), key(4, Voided)]).await;
+        assert_eq!(stands(&store).await, (Verified, vec![Some(Voided), Some(Verified), Some(Voided)]));
+        register(&store, vec![key(3, Voided)]).await;
+        assert_eq!(stands(&store).await, (Voided, vec![Some(Voided); 3]));
+
+        let foreign = device::ShownKey { issuer_sha256: [9; 32], ..SHOWN };
+        let mut snapshot = store.read().await.unwrap();
+        let standing = device::standing(&mut snapshot, &named(1, Verified).number, &foreign).await;
+        let standing = standing.unwrap().unwrap();
+        assert_eq!((standing.state, standing.is_issuer_known), (None, false));
     })
     .await;
 }

@@ -4,6 +4,7 @@ mod bundle;
 mod device_keys;
 mod pre_write_key;
 mod product;
+mod successors;
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use transport::Limits;
 use self::bundle::BundleCommand;
 use self::pre_write_key::PreWriteKeyCommand;
 use self::product::ProductCommand;
+use self::successors::SuccessorsArguments;
 use super::Edge;
 use super::role_arguments::RoleArguments;
 use crate::config::AuthorityConfig;
@@ -66,6 +68,8 @@ pub enum Command {
     Bundle(BundleCommand),
     /// Withdraw a credential for good
     Void(VoidArguments),
+    /// List the certificates that followed the first ones of devices: by renewal, recovery, board swap
+    Successors(SuccessorsArguments),
     /// Show what was issued, what became of it, and who takes part
     Status {
         #[command(flatten)]
@@ -225,6 +229,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
             edge.output.object(&voided, format!("{credential} is void"));
             Ok(())
         }
+        Command::Successors(arguments) => successors::run(arguments, edge).await,
         Command::Status { role } => {
             let status = open_desk(&role.authority()?, edge).await?.status().await?;
             edge.output.object(&status, status_for_people(&status));
@@ -433,6 +438,13 @@ fn status_for_people(status: &AuthorityStatus) -> String {
                 count(CredentialState::Suspect),
                 count(CredentialState::Voided),
             );
+        }
+        if !row.successor_states.is_empty() {
+            let states: Vec<String> =
+                row.successor_states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+            let states = states.join(", ");
+            let _ =
+                writeln!(text, "{:<12} {:<8} certificates that followed: {states}", row.factory, row.product);
         }
     }
     text.push_str("\nmember, and what it reported\n");

@@ -7,13 +7,14 @@ use identity::{CredentialId, CredentialState, DeviceNumber, HardwareUid, MemberN
 use store::authority::allotment::Allotment;
 use store::gateway::ledger::Line;
 
-use super::{AuthorityBooks, Books, GatewayBooks, Known};
+use super::{AuthorityBooks, Books, GatewayBooks, Known, successors};
 
 /// I3: what was issued is what the states add up to, and authority and factories agree, but for what
 /// waits in an outbox or is on its way.
 pub(super) fn conservation(books: &Books) -> Vec<String> {
     let Some(authority) = &books.authority else { return Vec::new() };
     let mut broken = miscounted(authority);
+    broken.extend(successors::accounted_for(books));
     let known: BTreeMap<CredentialId, Known<'_>> =
         authority.known().map(|known| (known.id.clone(), known)).collect();
     for gateway in &books.gateways {
@@ -26,12 +27,22 @@ pub(super) fn conservation(books: &Books) -> Vec<String> {
 /// I6: what devices proved at the factories is what the authority has on record, but for the outboxes.
 pub(super) fn results(books: &Books) -> Vec<String> {
     let Some(authority) = &books.authority else { return Vec::new() };
+    // What was withdrawn, or succeeded, is on record no more with the device that had proved it first.
+    let voided = authority.certificates.iter().filter(|line| line.state == CredentialState::Voided);
+    let withdrawn: BTreeSet<&DeviceNumber> = voided.map(|line| &line.number).collect();
     let recorded: BTreeMap<CredentialId, (&DeviceNumber, &HardwareUid)> = authority
         .known()
         .filter(|known| is_proved(known, authority))
         .filter_map(|known| Some((known.id, known.device?)))
         .collect();
-    let verified = |line: &&Line| line.state == CredentialState::Verified && !line.is_waiting;
+    let moved = successors::moved(books);
+    let is_withdrawn = |credential: &CredentialId| match credential {
+        CredentialId::Number(number) => withdrawn.contains(number) || moved.contains(number),
+        CredentialId::Apparatus(_) => false,
+    };
+    let verified = |line: &&Line| {
+        line.state == CredentialState::Verified && !line.is_waiting && !is_withdrawn(&line.credential)
+    };
     books
         .gateway_lines()
         .filter(verified)

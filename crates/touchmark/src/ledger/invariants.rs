@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use identity::{ApparatusId, CredentialId, CredentialState, DeviceNumber, HardwareUid};
 use store::authority::allotment::Allotment;
 
-use super::{Books, HeldCredentials};
+use super::{Books, HeldCredentials, successors};
 
 /// How long after its confirmation a credential's key may still stand in the key ring, in seconds.
 const ERASURE_SECONDS: i64 = 60;
@@ -32,9 +32,11 @@ pub(super) fn at_most_one_device(books: &Books) -> Vec<String> {
     }
     let held: BTreeMap<&HardwareUid, &HeldCredentials> =
         books.readable().map(|held| (&held.hardware_uid, held)).collect();
+    let moved = successors::moved(books);
     for line in books.gateway_lines().filter(|line| line.state == CredentialState::Verified) {
         let credential = &line.credential;
         match line.device_number.as_ref().zip(line.hardware_uid.as_ref()) {
+            Some((number, _)) if moved.contains(number) => {}
             None => broken.push(format!("{credential} is verified in no device")),
             Some((number, uid)) => {
                 if !held.get(uid).is_some_and(|held| holds(held, number, credential)) {
@@ -79,6 +81,7 @@ pub(super) fn at_most_one_live_identity(books: &Books) -> Vec<String> {
             broken.push(format!("{number} has two live symmetric credentials, {other} and {id}"));
         }
     }
+    broken.extend(successors::one_live_certificate(books));
     broken.extend(at_factories(books));
     broken
 }
@@ -142,6 +145,7 @@ pub(super) fn uniqueness(books: &Books) -> Vec<String> {
                 broken.push(format!("{} has another's key", line.number));
             }
         }
+        broken.extend(successors::uniqueness(authority));
         let twice = authority.apparatuses.iter().filter(|line| !ids.insert(line.id));
         broken.extend(twice.map(|line| format!("{} was issued twice", line.id)));
     }
@@ -154,8 +158,10 @@ pub(super) fn uniqueness(books: &Books) -> Vec<String> {
 /// I12: every credential in the field is in the issue log.
 pub(super) fn issue_log(books: &Books) -> Vec<String> {
     let Some(authority) = &books.authority else { return Vec::new() };
-    let mut broken = Vec::new();
-    let mut keys = BTreeMap::new();
+    let mut broken = successors::unsigned(authority);
+    let signed = authority.successors.iter().filter(|successor| successor.certificate.is_some());
+    let mut keys: BTreeMap<_, _> =
+        signed.map(|successor| (&successor.public_key_sha256, &successor.id.number)).collect();
     for line in &authority.certificates {
         keys.insert(&line.public_key_sha256, &line.number);
         if !line.has_certificate && line.state != CredentialState::Intended {

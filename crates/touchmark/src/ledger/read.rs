@@ -44,6 +44,7 @@ impl Books {
             let mut snapshot = store.read().await?;
             books.authority = Some(AuthorityBooks {
                 certificates: authority::ledger::lines(&mut snapshot).await?,
+                successors: authority::successor::all(&mut snapshot).await?,
                 apparatuses: authority::ledger::apparatuses(&mut snapshot).await?,
                 disputed: authority::ledger::disputed(&mut snapshot).await?.into_iter().collect(),
                 allotments: allotment::all(&mut snapshot).await?,

@@ -13,6 +13,7 @@ use pki::NameText;
 use serde::Serialize;
 use store::authority::pre_write_key::Stage;
 use store::authority::product::Product;
+use store::authority::renewal_policy::RenewalPolicy;
 
 use super::{open_desk, person};
 use crate::commands::Edge;
@@ -62,6 +63,13 @@ pub struct ProductArguments {
     /// For how many days a certificate is valid; by default it does not expire
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     validity_days: Option<u32>,
+    /// For how many days after its end a certificate may still be renewed; by default it may not
+    #[arg(long, value_name = "DAYS", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(..=36_500))]
+    renew_expired_days: u32,
+    /// How many days before the end of their certificates centers ask devices to renew; by default never
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    renew_before_days: Option<u32>,
     /// The check character after the serial on its rating plates
     #[arg(long, value_enum, default_value_t = CheckDigitKind::None)]
     check_digit: CheckDigitKind,
@@ -108,6 +116,8 @@ struct Row {
     key_identifier: Option<KeyIdentifier>,
     organization: Option<String>,
     validity_days: Option<u32>,
+    renew_expired_days: u32,
+    renew_before_days: Option<u32>,
     check_digit: &'static str,
 }
 
@@ -124,8 +134,13 @@ async fn set(arguments: ProductArguments, edge: &Edge) -> anyhow::Result<()> {
     };
     let desk = open_desk(&arguments.role.authority()?, edge).await?;
     desk.set_product(product.clone(), &person()).await?;
+    let policy = RenewalPolicy {
+        expired_days: arguments.renew_expired_days,
+        before_days: arguments.renew_before_days,
+    };
+    desk.set_renewal_policy(&product.code, policy, &person()).await?;
     let key_identifier = current_keys(&desk).await?.remove(&product.code);
-    let row = row(product, key_identifier);
+    let row = row(product, key_identifier, policy);
     if row.sealing.needs_pre_write_key() && row.key_identifier.is_none() {
         edge.output.note(format!(
             "nothing can be sealed for {0} yet: make its key with `touchmark authority pre-write-key make {0}`",
@@ -164,12 +179,15 @@ fn profile(arguments: &ProductArguments) -> anyhow::Result<CredentialProfile> {
 async fn list(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
     let desk = open_desk(config, edge).await?;
     let mut keys = current_keys(&desk).await?;
+    let mut policies: HashMap<ProductCode, RenewalPolicy> =
+        desk.renewal_policies().await?.into_iter().collect();
     let products = desk.products().await?;
     let rows: Vec<Row> = products
         .into_iter()
         .map(|product| {
             let key_identifier = keys.remove(&product.code);
-            row(product, key_identifier)
+            let policy = policies.remove(&product.code).unwrap_or_default();
+            row(product, key_identifier, policy)
         })
         .collect();
     let headings = ["product", "credentials", "secrets", "maker", "validity", "check character"];
@@ -182,7 +200,7 @@ async fn current_keys(desk: &Desk) -> anyhow::Result<HashMap<ProductCode, KeyIde
     Ok(keys.filter(|key| key.stage() == Stage::Current).map(|key| (key.product, key.identifier)).collect())
 }
 
-fn row(product: Product, key_identifier: Option<KeyIdentifier>) -> Row {
+fn row(product: Product, key_identifier: Option<KeyIdentifier>, policy: RenewalPolicy) -> Row {
     let certificate = product.profile.certificate();
     Row {
         code: product.code,
@@ -194,6 +212,8 @@ fn row(product: Product, key_identifier: Option<KeyIdentifier>) -> Row {
         key_identifier,
         organization: product.organization,
         validity_days: product.validity_days,
+        renew_expired_days: policy.expired_days,
+        renew_before_days: policy.before_days,
         check_digit: match product.check_digit {
             CheckDigit::None => "none",
             CheckDigit::Mod37_2 => "mod-37-2",

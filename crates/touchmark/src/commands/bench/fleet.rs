@@ -203,6 +203,8 @@ async fn register(
             state: CredentialState::Verified,
             public_key_sha256: bytes(Certificate::parse(&made.certificate)?.spki_fingerprint()),
             issuer_sha256: bytes(issuer),
+            expires: None,
+            renew_from: None,
             hardware_uid: None,
         });
         let credential =

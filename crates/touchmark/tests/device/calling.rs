@@ -57,6 +57,8 @@ impl Site {
             state: CredentialState::Verified,
             public_key_sha256: Bytes(identity.spki_sha256.as_bytes().to_vec()),
             issuer_sha256: Bytes(identity.issuer_sha256.as_bytes().to_vec()),
+            expires: None,
+            renew_from: None,
             hardware_uid: None,
         };
         center.register(DeviceRegistrations { records: (0..count).map(record).collect() }).await.unwrap();

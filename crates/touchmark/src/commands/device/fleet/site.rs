@@ -103,6 +103,8 @@ impl Site {
                     state: CredentialState::Verified,
                     public_key_sha256: bytes(public_key),
                     issuer_sha256: bytes(issuer),
+                    expires: None,
+                    renew_from: None,
                     hardware_uid: None,
                 });
                 devices.push(device);

@@ -37,7 +37,8 @@
 //! ```
 //!
 //! Before all that, while a device is made, it confirms that it holds the pass phrase
-//! ([`station_confirmation`], [`authority_confirmation`]).
+//! ([`station_confirmation`], [`authority_confirmation`]); and afterwards, when it has lost its
+//! certificate ([`recovery_confirmation`]).
 //!
 //! A change to what is proved is a new [`Version`]: a new arm in `transcript.rs`, with vectors of its
 //! own in `vectors/` at the root of the repository. Those of a released version are never edited.
@@ -53,7 +54,7 @@ mod transcript;
 mod verifier;
 mod version;
 
-pub use confirmation::{Confirmation, authority_confirmation, station_confirmation};
+pub use confirmation::{Confirmation, authority_confirmation, recovery_confirmation, station_confirmation};
 pub use credential::{NotACredential, SymmetricCredential};
 pub use key::{PassPhrase, SessionKey};
 pub use prover::{Challenge, ChallengeRefused, Prover, ServerRefused, Unconfirmed};

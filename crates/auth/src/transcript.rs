@@ -48,6 +48,10 @@ impl ChannelBinding {
     pub fn new(tls_exporter: [u8; Self::BYTES]) -> Self {
         Self(tls_exporter)
     }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
 }
 
 /// A proof that its maker holds the pass phrase. Compared in constant time.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use cert::{Refusal, Trust};
+use cert::{Certificate, Refusal, Trust};
 use identity::profile::KeyAlgorithm;
-use identity::{DeviceNumber, Transition};
+use identity::{DeviceNumber, Role, Transition};
 use message::bytes::Bytes;
 use message::join::Membership;
 use pki::{IssueError, IssuingCa, KeyError, PlantCa, SigningKey};
@@ -86,8 +86,12 @@ impl Authority {
         let root = stored(&mut snapshot, CaName::Root).await?;
         let issuing = stored(&mut snapshot, CaName::Issuing).await?;
         let plant = stored(&mut snapshot, CaName::Plant).await?;
+        let common = ca::find(&mut snapshot, CaName::Common).await?;
         drop(snapshot);
-        let trust = Trust::new(&root.certificate, &plant.certificate, &[&issuing.certificate])?;
+        let mut trust = Trust::new(&root.certificate, &plant.certificate, &[&issuing.certificate])?;
+        if let Some(common) = common {
+            trust = trust.with_common(&common.certificate)?;
+        }
         Ok(Arc::new(Self {
             trust,
             issuing: IssuingCa::open(issuing.certificate.clone(), key(&vault, CaName::Issuing, &issuing)?)?,
@@ -111,12 +115,18 @@ impl Authority {
         &self.trust
     }
 
-    /// What a member with this certificate is told.
+    /// What a member with this certificate is told. Common certificates are shown to authorities, which alone
+    /// take them, and to centers, which say clearly that they do not.
     pub(crate) fn membership(&self, certificate: Vec<u8>) -> Membership {
+        let member = Certificate::parse(&certificate).ok().and_then(|certificate| certificate.member());
+        let meets_devices =
+            member.is_some_and(|member| matches!(member.role(), Role::Authority | Role::Center));
+        let common = self.trust.common().filter(|_| meets_devices);
         Membership {
             root_certificate: Bytes(self.trust.root().der().to_vec()),
             plant_certificate: Bytes(self.trust.plant().der().to_vec()),
             issuing_certificates: self.trust.issuing().map(|ca| Bytes(ca.der().to_vec())).collect(),
+            common_ca_certificate: common.map(|ca| Bytes(ca.der().to_vec())),
             member_certificate: Bytes(certificate),
         }
     }

@@ -6,9 +6,10 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `setup` | the first day: root, issuing CA, plant CA, the authority's own certificate |
+//! | `setup` | the first day: root, the CAs below it, the authority's own certificate |
 //! | `making` | products, factories, and what each factory may make |
 //! | `pre_write_key` | keys that firmware is built with: made, handed out once, replaced, retired |
+//! | `common_certificate` | what the devices of a batch share: made, handed out once, stopped |
 //! | `order` | whether an order for packs may be fulfilled |
 //! | `issue` | fulfilling it: intent, lint, signature, each stored and audited |
 //! | `apparatus_order` | symmetric credentials, in batches |
@@ -37,6 +38,7 @@ mod authority;
 mod books;
 mod bundling;
 mod collection;
+mod common_certificate;
 mod cores;
 mod desk;
 mod device_feed;
@@ -62,10 +64,11 @@ mod voiding;
 
 pub use authority::{Authority, OpenError};
 pub use bundling::{FactoryBundle, Imported};
+pub use common_certificate::ExportedCommonCertificate;
 pub use desk::Desk;
 pub use error::AuthorityError;
 pub use making::NewRange;
 pub use pre_write_key::{DeviceKey, ExportedKey, PRE_WRITE_KEY_BYTES};
-pub use routes::OPEN_TO_ALL;
+pub use routes::{OPEN_TO_ALL, OPEN_TO_COMMON};
 pub use setup::{Ceremony, Names, SetupError};
 pub use status::{AuthorityStatus, FactoryFigures, MemberFigures};

@@ -41,6 +41,9 @@ use crate::est;
 pub const OPEN_TO_ALL: &[(Method, &str)] =
     &[(Method::POST, "/v1/join"), (Method::POST, "/v1/collections"), (Method::GET, est::CA_CERTIFICATES)];
 
+/// What a device may ask with its common certificate.
+pub const OPEN_TO_COMMON: &[(Method, &str)] = &[(Method::POST, "/v1/recoveries")];
+
 type Shared = State<Arc<Authority>>;
 
 impl Authority {

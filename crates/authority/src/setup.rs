@@ -33,11 +33,13 @@ pub struct Ceremony {
     root: Root,
     issuing: NewCa,
     plant: NewCa,
+    common: NewCa,
     own: MemberCertificate,
     own_key: SecretBytes,
 }
 
-struct NewCa {
+/// A CA below the root that is not stored yet.
+pub(crate) struct NewCa {
     certificate: Vec<u8>,
     key: SecretBytes,
 }
@@ -69,7 +71,7 @@ pub enum SetupError {
 }
 
 impl Ceremony {
-    /// Makes the three CAs and the authority's own certificate.
+    /// Makes the four CAs and the authority's own certificate.
     ///
     /// # Errors
     /// The library fails, or a name does not fit.
@@ -82,12 +84,14 @@ impl Ceremony {
         let root = Root::create(organization, &name("root")?, for_good, random)?;
         let issuing = root.issue_ca(organization, &name("devices")?, for_good, random)?;
         let plant = root.issue_ca(organization, &name("members")?, for_good, random)?;
+        let common = root.issue_ca(organization, &name("recovery")?, for_good, random)?;
         let (issuing, plant_ca) = (NewCa::new(&issuing)?, NewCa::new(&plant)?);
+        let common = NewCa::new(&common)?;
         let member = Member::authority(names.authority.clone());
         let (own, own_key) =
             PlantCa::open(plant.certificate, plant.key)?.issue_with_key(&member, now, random)?;
         let own = certificate_row(member, own, now).map_err(|_| IssueError::WrongCertificate)?;
-        Ok(Self { root, issuing, plant: plant_ca, own, own_key: secret(&own_key)? })
+        Ok(Self { root, issuing, plant: plant_ca, common, own, own_key: secret(&own_key)? })
     }
 
     /// The root's key, to be encrypted and put away. It signs nothing until a CA below it is renewed.
@@ -106,6 +110,7 @@ impl Ceremony {
             root_certificate: Bytes(self.root.certificate().to_vec()),
             plant_certificate: Bytes(self.plant.certificate.clone()),
             issuing_certificates: vec![Bytes(self.issuing.certificate.clone())],
+            common_ca_certificate: Some(Bytes(self.common.certificate.clone())),
             member_certificate: Bytes(self.own.certificate.clone()),
         }
     }
@@ -126,13 +131,17 @@ impl Ceremony {
         let root = Ca { certificate: self.root.certificate().to_vec(), sealed_key: None };
         let issuing = self.issuing.sealed(CaName::Issuing, &vault)?;
         let plant = self.plant.sealed(CaName::Plant, &vault)?;
+        let common = self.common.sealed(CaName::Common, &vault)?;
         let (own, actor) = (self.own, actor.clone());
         store
             .write(move |transaction| {
                 Box::pin(async move {
-                    for (name, ca) in
-                        [(CaName::Root, &root), (CaName::Issuing, &issuing), (CaName::Plant, &plant)]
-                    {
+                    for (name, ca) in [
+                        (CaName::Root, &root),
+                        (CaName::Issuing, &issuing),
+                        (CaName::Plant, &plant),
+                        (CaName::Common, &common),
+                    ] {
                         ca::insert(transaction, name, ca).await?;
                     }
                     member::insert(transaction, &own).await?;
@@ -141,6 +150,7 @@ impl Ceremony {
                         root_sha256: Fingerprint::of(&root.certificate).to_string(),
                         issuing_sha256: Fingerprint::of(&issuing.certificate).to_string(),
                         plant_sha256: Fingerprint::of(&plant.certificate).to_string(),
+                        common_sha256: Fingerprint::of(&common.certificate).to_string(),
                     };
                     audit::append(transaction, own.issued, actor.as_str(), "authority.init", &entry).await
                 })
@@ -154,11 +164,11 @@ impl Ceremony {
 }
 
 impl NewCa {
-    fn new(issued: &IssuedCa) -> Result<Self, KeyError> {
+    pub(crate) fn new(issued: &IssuedCa) -> Result<Self, KeyError> {
         Ok(Self { certificate: issued.certificate.clone(), key: secret(&issued.key)? })
     }
 
-    fn sealed(self, name: CaName, vault: &Vault) -> Result<Ca, VaultError> {
+    pub(crate) fn sealed(self, name: CaName, vault: &Vault) -> Result<Ca, VaultError> {
         let sealed_key = vault.seal(&ca_key_context(name), self.key.expose())?;
         Ok(Ca { certificate: self.certificate, sealed_key: Some(sealed_key) })
     }
@@ -176,6 +186,7 @@ struct Initialised<'a> {
     root_sha256: String,
     issuing_sha256: String,
     plant_sha256: String,
+    common_sha256: String,
 }
 
 fn secret(key: &SigningKey) -> Result<SecretBytes, KeyError> {

@@ -16,6 +16,7 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::SubjectAltName;
 
 use crate::certificate::Certificate;
+use crate::common::RECOVERY_PURPOSE;
 use crate::refusal::Refusal;
 
 /// What a peer uses its certificate for.
@@ -25,6 +26,8 @@ pub enum Purpose {
     Server,
     /// To open connections.
     Client,
+    /// To ask for an individual certificate.
+    Recovery,
 }
 
 /// A CA whose certificate is known and checked.
@@ -97,6 +100,7 @@ impl Issuer {
         let usage = match purpose {
             Purpose::Server => webpki::KeyUsage::server_auth(),
             Purpose::Client => webpki::KeyUsage::client_auth(),
+            Purpose::Recovery => webpki::KeyUsage::required(RECOVERY_OID),
         };
         let der = CertificateDer::from(certificate.der());
         let end_entity = webpki::EndEntityCert::try_from(&der).map_err(Refusal::Path)?;
@@ -121,6 +125,8 @@ impl Issuer {
         Ok(Self { certificate, key_identifier, anchor, above })
     }
 }
+
+const RECOVERY_OID: &[u8] = RECOVERY_PURPOSE.as_bytes();
 
 const SIGNATURE_ALGORITHMS: [&dyn SignatureVerificationAlgorithm; 2] = [ECDSA_P256_SHA256, ECDSA_P384_SHA384];
 

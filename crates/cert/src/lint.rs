@@ -34,14 +34,16 @@ use crate::key;
 /// What a certificate is for; it decides which rules apply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// The root, which signs the two CAs below it and itself.
+    /// The root, which signs the CAs below it and itself.
     Root,
-    /// A CA below the root: it signs devices, or members.
+    /// A CA below the root: it signs devices, or members, or common certificates.
     Ca,
     /// A member: authority, gateway or station.
     Member,
     /// A device.
     Device,
+    /// What the devices of a batch have in common.
+    Common,
 }
 
 /// A rule that a certificate breaks.
@@ -144,7 +146,7 @@ impl Rule {
     }
 }
 
-const ALL: &[Kind] = &[Kind::Root, Kind::Ca, Kind::Member, Kind::Device];
+const ALL: &[Kind] = &[Kind::Root, Kind::Ca, Kind::Member, Kind::Device, Kind::Common];
 const CAS: &[Kind] = &[Kind::Root, Kind::Ca];
-const END_ENTITIES: &[Kind] = &[Kind::Member, Kind::Device];
-const BELOW_ROOT: &[Kind] = &[Kind::Ca, Kind::Member, Kind::Device];
+const END_ENTITIES: &[Kind] = &[Kind::Member, Kind::Device, Kind::Common];
+const BELOW_ROOT: &[Kind] = &[Kind::Ca, Kind::Member, Kind::Device, Kind::Common];

@@ -56,6 +56,9 @@ pub enum Refusal {
     /// The subject alternative name is not exactly one member URN.
     #[error("it does not state a member")]
     NoMember,
+    /// The subject alternative name is not exactly one URN of a batch, or the subject names a device.
+    #[error("it does not state a batch, and that alone")]
+    NoBatch,
     /// The peer is not the member that was expected.
     #[error("it states {found}, expected was {expected}")]
     OtherMember {

@@ -1,4 +1,5 @@
-//! Whom a member trusts: one root, the CA that signs members, the CAs that sign devices.
+//! Whom a member trusts: one root, the CA that signs members, the CAs that sign devices; and, where devices
+//! recover, the CA that signs common certificates.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use identity::Member;
 use identity::profile::KeyAlgorithm;
 
 use crate::certificate::{Certificate, CertificateSerial};
+use crate::common::{self, CommonIdentity};
 use crate::device::{DeviceIdentity, DeviceVerifier};
 use crate::fingerprint::Fingerprint;
 use crate::issuer::{Issuer, Purpose};
@@ -22,6 +24,7 @@ struct Authorities {
     root: Issuer,
     plant: Issuer,
     issuing: Vec<Issuer>,
+    common: Option<Issuer>,
     verified: Verified,
 }
 
@@ -41,6 +44,8 @@ pub enum PeerIdentity {
     Member(MemberIdentity),
     /// A device.
     Device(DeviceIdentity),
+    /// Some device of a batch, which has nothing but its common certificate.
+    Common(CommonIdentity),
 }
 
 impl Trust {
@@ -55,7 +60,26 @@ impl Trust {
         if issuing.iter().any(|issuer| issuer.certificate().spki_fingerprint() == plant_key) {
             return Err(Refusal::NotAuthority("the plant CA and an issuing CA have the same key"));
         }
-        Ok(Self(Arc::new(Authorities { root, plant, issuing, verified: Verified::default() })))
+        Ok(Self(Arc::new(Authorities { root, plant, issuing, common: None, verified: Verified::default() })))
+    }
+
+    /// The same trust, which also knows common certificates, for what they are, by the CA in DER that
+    /// signs them. Without it they are refused as from a stranger.
+    pub fn with_common(self, common: &[u8]) -> Result<Self, Refusal> {
+        let common = self.0.root.subordinate(common)?;
+        let key = common.certificate().spki_fingerprint();
+        let others = self.0.issuing.iter().chain([&self.0.plant]);
+        if others.map(|issuer| issuer.certificate().spki_fingerprint()).any(|other| other == key) {
+            return Err(Refusal::NotAuthority("the CA of common certificates has another CA's key"));
+        }
+        let Authorities { root, plant, issuing, .. } = &*self.0;
+        Ok(Self(Arc::new(Authorities {
+            root: root.clone(),
+            plant: plant.clone(),
+            issuing: issuing.clone(),
+            common: Some(common),
+            verified: Verified::default(),
+        })))
     }
 
     /// The root's certificate.
@@ -71,6 +95,11 @@ impl Trust {
     /// The certificates of the CAs that sign devices.
     pub fn issuing(&self) -> impl Iterator<Item = &Certificate> {
         self.0.issuing.iter().map(Issuer::certificate)
+    }
+
+    /// The certificate of the CA that signs common certificates, where this trust knows it.
+    pub fn common(&self) -> Option<&Certificate> {
+        self.0.common.as_ref().map(Issuer::certificate)
     }
 
     /// SHA-256 of the root's certificate, which a join token pins.
@@ -100,18 +129,21 @@ impl Trust {
         Ok(found)
     }
 
-    /// The member or device that presents this certificate (DER). Which of the two it is follows
-    /// from the CA that signed it, never from what it says of itself. A certificate that was verified lately
-    /// is not verified again.
+    /// The member or device that presents this certificate (DER), or some device of a batch. Which of
+    /// them it is follows from the CA that signed it, never from what it says of itself. A certificate that
+    /// was verified lately is not verified again.
     pub fn verify_peer(&self, certificate: &[u8], now: i64) -> Result<PeerIdentity, Refusal> {
         let fingerprint = Fingerprint::of(certificate);
         if let Some(identity) = self.0.verified.find(&fingerprint, now) {
             return Ok(identity);
         }
         let certificate = Certificate::parse(certificate)?;
+        let common = self.0.common.as_ref().filter(|issuer| issuer.is_named_by(&certificate));
         let (identity, issuer) = if self.0.plant.is_named_by(&certificate) {
             let member = self.verify_member_for(&certificate, Purpose::Client, now)?;
             (PeerIdentity::Member(member), &self.0.plant)
+        } else if let Some(issuer) = common {
+            (PeerIdentity::Common(common::verify(issuer, &certificate, now)?), issuer)
         } else {
             let device = DeviceVerifier::new(self.clone()).verify_parsed(&certificate, now)?;
             (PeerIdentity::Device(device), self.issuing_authority(&certificate)?)

@@ -7,6 +7,7 @@
 
 mod plant;
 
+use cert::common::RECOVERY_PURPOSE;
 use cert::device::Registration;
 use cert::{DeviceVerifier, Fingerprint, PeerIdentity, Refusal, Trust};
 use const_oid::db::rfc5280;
@@ -172,7 +173,7 @@ fn each_certificate_of_the_path_is_looked_at_for_its_time() {
     assert_eq!(refused_device(|draft| draft.validity.0 = NOW + 1), Refusal::NotCurrent);
     let root = Ca::root_valid("root", (NOW - 10, NOW + 10));
     let (plant, issuing) = (root.subordinate("plant"), root.subordinate("issuing"));
-    let plant = Plant { root, plant, issuing };
+    let plant = Plant { common: root.subordinate("common"), root, plant, issuing };
     let certificate = Draft::device(NUMBER, &Key::p256()).sign(&plant.issuing);
     let verifier = DeviceVerifier::new(plant.trust());
     assert!(verifier.verify(&certificate, NOW + 10).is_ok());
@@ -276,6 +277,67 @@ fn no_device_passes_as_a_member_and_no_member_as_a_device() {
     assert!(matches!(trust.verify_member(&as_device, NOW), Err(Refusal::UnknownIssuer { .. })));
     assert!(matches!(trust.verify_peer(&as_member, NOW), Ok(PeerIdentity::Member(_))));
     assert!(matches!(verify_device(&plant, &as_member), Err(Refusal::UnknownIssuer { .. })));
+}
+
+#[test]
+fn a_common_certificate_is_a_peer_of_its_own_kind() {
+    let plant = Plant::new();
+    let common = Draft::common("3012-1", &Key::p256()).sign(&plant.common);
+    let Ok(PeerIdentity::Common(peer)) = plant.trust_with_common().verify_peer(&common, NOW) else {
+        panic!("it is taken for something else")
+    };
+    assert_eq!(peer.batch.to_string(), "3012-1");
+    assert_eq!(peer.certificate_serial.to_string(), "5b".repeat(20));
+    let stranger = plant.trust().verify_peer(&common, NOW);
+    assert!(matches!(stranger, Err(Refusal::UnknownIssuer { .. })), "where its CA is not known");
+}
+
+#[test]
+fn broken_common_certificates_are_refused() {
+    let plant = Plant::new();
+    let refused = |break_it: &dyn Fn(&mut Draft)| {
+        let mut draft = Draft::common("3012-1", &Key::p256());
+        break_it(&mut draft);
+        plant.trust_with_common().verify_peer(&draft.sign(&plant.common), NOW).unwrap_err()
+    };
+    let purposes = |purposes| true_extension(false, ExtendedKeyUsage(purposes));
+    let other_purpose = refused(&|draft| draft.set(purposes(vec![rfc5280::ID_KP_CLIENT_AUTH])));
+    assert!(matches!(other_purpose, Refusal::Path(_)), "{other_purpose:?}");
+    let both = vec![RECOVERY_PURPOSE, rfc5280::ID_KP_CLIENT_AUTH];
+    let both = refused(&|draft| draft.set(purposes(both.clone())));
+    assert_eq!(both, Refusal::ExtendedKeyUsage("recovery as its only purpose"));
+    let none = refused(&|draft| draft.remove::<ExtendedKeyUsage>());
+    assert!(matches!(none, Refusal::Path(_)), "{none:?}");
+    assert_eq!(refused(&|draft| draft.remove::<KeyUsage>()), Refusal::KeyUsage);
+    assert_eq!(refused(&|draft| draft.remove::<SubjectAltName>()), Refusal::NoBatch);
+    assert_eq!(refused(&|draft| draft.subject = serial_numbers(&[printable(NUMBER)])), Refusal::NoBatch);
+    for names in [&["urn:touchmark:common:3012-123456"][..], &["urn:touchmark:common:3012-1"; 2]] {
+        let refusal = refused(&|draft| draft.set(true_extension(false, uris(names))));
+        assert_eq!(refusal, Refusal::NoBatch, "{names:?}");
+    }
+    assert_eq!(refused(&|draft| draft.validity = (NOW - 2, NOW - 1)), Refusal::NotCurrent);
+}
+
+#[test]
+fn no_common_certificate_passes_as_a_device_or_member_and_neither_as_one() {
+    let plant = Plant::new();
+    let (trust, key) = (plant.trust_with_common(), Key::p256());
+    // What a CA of ours has signed is what that CA signs, whatever it says of itself.
+    for draft in [Draft::device(NUMBER, &key), Draft::member(&gateway(), &key)] {
+        let refusal = trust.verify_peer(&draft.sign(&plant.common), NOW).unwrap_err();
+        assert!(matches!(refusal, Refusal::Path(_)), "{refusal:?}");
+    }
+    let common = Draft::common("3012-1", &key);
+    let as_device = trust.verify_peer(&common.sign(&plant.issuing), NOW).unwrap_err();
+    assert!(matches!(as_device, Refusal::Path(_)), "{as_device:?}");
+    let as_member = trust.verify_peer(&common.sign(&plant.plant), NOW).unwrap_err();
+    assert!(matches!(as_member, Refusal::Path(_)), "{as_member:?}");
+    let verifier = DeviceVerifier::new(trust.clone());
+    let device = verifier.verify(&Draft::device(NUMBER, &key).sign(&plant.common), NOW);
+    assert!(matches!(device, Err(Refusal::UnknownIssuer { .. })));
+    for same in [&plant.plant.der, &plant.issuing.der] {
+        assert!(matches!(plant.trust().with_common(same), Err(Refusal::NotAuthority(_))), "one key for both");
+    }
 }
 
 #[test]

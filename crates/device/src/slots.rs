@@ -428,7 +428,7 @@ fn is_candidate(slot: Option<(Slot, Header)>) -> bool {
     slot.is_some_and(|(_, header)| header.kind == RecordKind::Candidate as u8)
 }
 
-fn flash_error(error: impl NorFlashError) -> StoreError {
+pub(crate) fn flash_error(error: impl NorFlashError) -> StoreError {
     StoreError::Flash(error.kind())
 }
 

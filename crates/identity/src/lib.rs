@@ -11,6 +11,7 @@
 #![no_std]
 
 mod apparatus_id;
+mod common_batch;
 mod credential_id;
 mod credential_state;
 mod device_number;
@@ -24,6 +25,7 @@ mod surroundings;
 mod text;
 
 pub use apparatus_id::{ApparatusId, ParseApparatusIdError};
+pub use common_batch::{CommonBatch, ParseCommonBatchError};
 pub use credential_id::{CredentialId, ParseCredentialIdError};
 pub use credential_state::{CredentialState, IllegalTransition, Transition, UnknownState};
 pub use device_number::{DeviceNumber, ParseNumberError, ProductCode, Serial};

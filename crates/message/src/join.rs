@@ -92,6 +92,9 @@ pub struct Membership {
     pub plant_certificate: Bytes,
     /// The certificates of the CAs that sign devices, DER.
     pub issuing_certificates: Vec<Bytes>,
+    /// The certificate of the CA that signs common certificates, DER, where the member is to know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_ca_certificate: Option<Bytes>,
     /// The member's own certificate, DER.
     pub member_certificate: Bytes,
 }

@@ -15,6 +15,7 @@
 //! | write results | station and gateway | [`result`] |
 //! | reports | gateway and authority | [`report`] |
 //! | collecting an owed certificate | device and authority | [`collection`] |
+//! | recovering with a common certificate | device and authority | [`recovery`] |
 //! | standing | device and authority | [`standing`] |
 //! | renewal | device and authority | [`renewal`] |
 //! | figures of a factory | people and gateway | [`status`] |
@@ -40,6 +41,7 @@ pub mod lease;
 pub mod pack;
 pub mod problem;
 mod random_id;
+pub mod recovery;
 pub mod registration;
 pub mod renewal;
 pub mod report;

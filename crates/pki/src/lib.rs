@@ -1,12 +1,13 @@
 //! The private half of PKI: the keys of the CAs, the profiles of what they sign, and issuing.
 //!
-//! Three CAs, a type each, and each signs only what it is for:
+//! Four CAs, a type each, and each signs only what it is for:
 //!
 //! | CA | key | signs | room |
 //! | --- | --- | --- | --- |
-//! | [`Root`] | P-384, in an encrypted file that is kept apart | the two below | [`root`] |
+//! | [`Root`] | P-384, in an encrypted file that is kept apart | those below | [`root`] |
 //! | [`IssuingCa`] | P-256 | devices, with keys on P-256 or P-384 | [`device`] |
 //! | [`PlantCa`] | P-256 | members: authority, gateways, stations | [`member`] |
+//! | [`CommonCa`] | P-256 | what the devices of a batch have in common | [`common`] |
 //!
 //! Whatever is signed was linted first: a CA makes a `Linted`, and signing consumes it, so that the
 //! bytes that were looked at are the bytes that are signed. A new kind of certificate is a new
@@ -22,11 +23,13 @@ mod signer;
 mod template;
 mod validity;
 
+pub mod common;
 pub mod device;
 pub mod est;
 pub mod member;
 pub mod root;
 
+pub use common::CommonCa;
 pub use device::{DeviceCredential, DeviceProfile, IssuingCa, PreparedCertificate, PreparedDevice};
 pub use key::{KeyError, SigningKey};
 pub use key_file::{KeyFileError, decrypt_key, encrypt_key};

@@ -1,9 +1,10 @@
 //! What is in each kind of certificate, as the certificate builder takes it.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use cert::common::{RECOVERY_PURPOSE, batch_urn};
 use const_oid::db::rfc5280::{ID_KP_CLIENT_AUTH, ID_KP_SERVER_AUTH};
 use der::asn1::{Ia5String, OctetString};
-use identity::Member;
+use identity::{CommonBatch, Member};
 use spki::SubjectPublicKeyInfoRef;
 use x509_cert::builder::Result;
 use x509_cert::builder::profile::BuilderProfile;
@@ -41,6 +42,8 @@ pub(crate) enum Extensions {
     Member(Member),
     /// A device; its name is its subject (IEEE 802.1AR clause 8.6).
     Device,
+    /// What the devices of a batch have in common.
+    Common(CommonBatch),
 }
 
 impl BuilderProfile for Profile {
@@ -72,8 +75,8 @@ impl BuilderProfile for Profile {
         if let Some(purposes) = self.purposes() {
             add(&|others| purposes.to_extension(subject, others))?;
         }
-        if let Extensions::Member(member) = &self.extensions {
-            let uri = Ia5String::new(&member.to_string())?;
+        if let Some(uri) = self.uri() {
+            let uri = Ia5String::new(&uri)?;
             let names = SubjectAltName(vec![GeneralName::UniformResourceIdentifier(uri)]);
             add(&|others| names.to_extension(subject, others))?;
         }
@@ -94,7 +97,7 @@ impl Profile {
     fn constraints(&self) -> BasicConstraints {
         match self.extensions {
             Extensions::Ca { below, .. } => BasicConstraints { ca: true, path_len_constraint: Some(below) },
-            Extensions::Member(_) | Extensions::Device => {
+            Extensions::Member(_) | Extensions::Device | Extensions::Common(_) => {
                 BasicConstraints { ca: false, path_len_constraint: None }
             }
         }
@@ -103,7 +106,9 @@ impl Profile {
     fn usage(&self) -> der::flagset::FlagSet<KeyUsages> {
         match self.extensions {
             Extensions::Ca { .. } => KeyUsages::KeyCertSign | KeyUsages::CRLSign,
-            Extensions::Member(_) | Extensions::Device => KeyUsages::DigitalSignature.into(),
+            Extensions::Member(_) | Extensions::Device | Extensions::Common(_) => {
+                KeyUsages::DigitalSignature.into()
+            }
         }
     }
 
@@ -112,6 +117,16 @@ impl Profile {
             Extensions::Ca { .. } => None,
             Extensions::Member(_) => Some(ExtendedKeyUsage(vec![ID_KP_SERVER_AUTH, ID_KP_CLIENT_AUTH])),
             Extensions::Device => Some(ExtendedKeyUsage(vec![ID_KP_CLIENT_AUTH])),
+            Extensions::Common(_) => Some(ExtendedKeyUsage(vec![RECOVERY_PURPOSE])),
+        }
+    }
+
+    /// What the subject alternative name states, where there is one.
+    fn uri(&self) -> Option<String> {
+        match &self.extensions {
+            Extensions::Ca { .. } | Extensions::Device => None,
+            Extensions::Member(member) => Some(member.to_string()),
+            Extensions::Common(batch) => Some(batch_urn(batch)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The root: it signs the two CAs below it, and itself.
+//! The root: it signs the CAs below it, and itself.
 
 use cert::lint::Kind;
 use identity::Random;

@@ -8,6 +8,7 @@ pub mod allotment;
 pub mod apparatus;
 pub mod ca;
 pub mod change;
+pub mod common_certificate;
 pub mod credential;
 pub mod device;
 pub mod device_registration;

@@ -35,6 +35,7 @@ const AUTHORITY: &[Step] = &[
     BUNDLE,
     ("successor", include_str!("../migrations/authority/successor.sql")),
     ("renewal policy", include_str!("../migrations/authority/renewal_policy.sql")),
+    ("common certificate", include_str!("../migrations/authority/common_certificate.sql")),
 ];
 
 const GATEWAY: &[Step] = &[

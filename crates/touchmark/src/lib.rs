@@ -5,6 +5,7 @@
 
 pub mod bundle_files;
 pub mod commands;
+pub mod common_certificate_file;
 pub mod config;
 pub mod durable;
 pub mod emulator;

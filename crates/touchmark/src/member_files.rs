@@ -4,6 +4,7 @@
 //! root.pem       the root certificate
 //! plant.pem      the CA that signs members
 //! issuing.pem    the CAs that sign devices
+//! common.pem     the CA that signs common certificates, where the member is to know it
 //! member.pem     the own certificate and its key, mode 0600; in one file, so that both are replaced at once
 //! host.toml      the host that was joined: its address and who it is (an authority has none)
 //! ```
@@ -55,6 +56,8 @@ pub const ROOT: &str = "root.pem";
 pub const PLANT: &str = "plant.pem";
 /// The file of the issuing CAs' certificates.
 pub const ISSUING: &str = "issuing.pem";
+/// The file of the certificate of the CA that signs common certificates.
+pub const COMMON: &str = "common.pem";
 /// The file of the member's own certificate and key.
 pub const MEMBER: &str = "member.pem";
 /// The file that names the host that was joined.
@@ -103,6 +106,9 @@ pub fn save(directory: &Path, membership: &Membership, key: &SecretBytes) -> any
     certificates(PLANT, &[&membership.plant_certificate.0])?;
     let issuing: Vec<&[u8]> = membership.issuing_certificates.iter().map(|der| der.0.as_slice()).collect();
     certificates(ISSUING, &issuing)?;
+    if let Some(common) = &membership.common_ca_certificate {
+        certificates(COMMON, &[&common.0])?;
+    }
     let own = [(CERTIFICATE, membership.member_certificate.0.as_slice()), (PRIVATE_KEY, key.expose())];
     pem_files::write(&directory.join(MEMBER), &own, Privacy::Owner)
 }
@@ -118,7 +124,12 @@ pub fn load(directory: &Path) -> anyhow::Result<MemberFiles> {
     let one = |name, label| pem_files::read_one(&path(name), label);
     let issuing = pem_files::read(&path(ISSUING), CERTIFICATE)?;
     let issuing: Vec<&[u8]> = issuing.iter().map(|der| der.as_slice()).collect();
-    let trust = Trust::new(&one(ROOT, CERTIFICATE)?, &one(PLANT, CERTIFICATE)?, &issuing)
+    let mut trust = Trust::new(&one(ROOT, CERTIFICATE)?, &one(PLANT, CERTIFICATE)?, &issuing);
+    if path(COMMON).exists() {
+        let common = one(COMMON, CERTIFICATE)?;
+        trust = trust.and_then(|trust| trust.with_common(&common));
+    }
+    let trust = trust
         .with_context(|| format!("the CA certificates in {} do not belong together", directory.display()))?;
     let certificate = Certificate::parse(&one(MEMBER, CERTIFICATE)?)
         .with_context(|| format!("cannot read the certificate in {MEMBER}"))?;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use authority::{Authority, Ceremony, NewRange, OPEN_TO_ALL};
+use authority::{Authority, Ceremony, NewRange, OPEN_TO_ALL, OPEN_TO_COMMON};
 use cert::Trust;
 use cert::tls::{Credential, HostTrust};
 use gateway::{Desk, Gateway, Settings};
@@ -118,7 +118,7 @@ impl Plant {
             set_up_authority(blueprint, &authority_store, &clock, &random, &actor).await?;
         let trust = authority.trust().clone();
         let tls = HostTls::new(trust.clone(), &credential, Arc::clone(&clock))?;
-        let limits = Limits { open_to_all: OPEN_TO_ALL, ..Limits::default() };
+        let limits = Limits { open_to_all: OPEN_TO_ALL, open_to_common: OPEN_TO_COMMON, ..Limits::default() };
         let authority_address = services.serve(tls, Arc::clone(&authority).router(), limits).await?;
         let link = Link::start(authority_address).await?;
 

@@ -100,7 +100,7 @@ impl ConnectionTls {
     pub(crate) fn is_too_old(&self, version: Option<ProtocolVersion>, peer: &Peer) -> bool {
         let may_be_old = match peer {
             Peer::Device(device) => self.tls12_products.contains(device.number.product()),
-            Peer::Member(_) | Peer::Nobody => false,
+            Peer::Member(_) | Peer::Common(_) | Peer::Nobody => false,
         };
         version != Some(ProtocolVersion::TLSv1_3) && !may_be_old
     }

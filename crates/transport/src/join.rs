@@ -120,7 +120,11 @@ async fn ask(client: &Client, request: &JoinRequest) -> Result<Membership, CallE
 
 fn trust(membership: &Membership) -> Result<Trust, Refusal> {
     let issuing: Vec<&[u8]> = membership.issuing_certificates.iter().map(|der| der.0.as_slice()).collect();
-    Trust::new(&membership.root_certificate.0, &membership.plant_certificate.0, &issuing)
+    let trust = Trust::new(&membership.root_certificate.0, &membership.plant_certificate.0, &issuing)?;
+    match &membership.common_ca_certificate {
+        Some(common) => trust.with_common(&common.0),
+        None => Ok(trust),
+    }
 }
 
 /// Whether the membership is under the pinned root, for the token's member, and for this key.

@@ -3,10 +3,10 @@
 //! A role makes an `axum::Router` and hands it to [`serve`]. What it may rely on:
 //!
 //! - every request has a [`Peer`], verified in the handshake; without one, only the requests that
-//!   [`Limits::open_to_all`] names are let through (`POST /v1/join`);
+//!   [`Limits::open_to_all`] names are let through (`POST /v1/join`), and with a common certificate only
+//!   those that [`Limits::open_to_common`] names;
 //! - a handler names whom it serves by its extractor: [`Gateway`], [`Station`], [`Device`], [`Service`],
-//!   [`Authenticator`], [`Center`];
-//!   anyone else is refused;
+//!   [`Authenticator`], [`Center`], [`Common`]; anyone else is refused;
 //! - every error, also of JSON and of the router, is a problem (RFC 9457) with a code word:
 //!   [`Refused`], [`Json`];
 //! - everything a peer controls has a limit: [`Limits`];
@@ -36,7 +36,7 @@ pub use client::{CallError, Client, ClientError};
 pub use host_tls::HostTls;
 pub use join::{JoinError, Joined, join, join_through};
 pub use link::Link;
-pub use peer::{Authenticator, Center, Device, Gateway, Origin, Peer, Service, Station};
+pub use peer::{Authenticator, Center, Common, Device, Gateway, Origin, Peer, Service, Station};
 pub use problem::{Json, Refused};
 pub use proxy::{Proxy, ProxyError};
 pub use serve::{Limits, serve};

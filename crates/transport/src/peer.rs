@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use cert::{CertificateSerial, DeviceIdentity, MemberIdentity, PeerIdentity};
+use cert::{CertificateSerial, CommonIdentity, DeviceIdentity, MemberIdentity, PeerIdentity};
 use identity::{Member, MemberName, Role};
 use message::problem::{Problem, ProblemCode};
 
@@ -19,6 +19,8 @@ pub enum Peer {
     Member(MemberIdentity),
     /// A device.
     Device(DeviceIdentity),
+    /// Some device of a batch, which has nothing but its common certificate.
+    Common(CommonIdentity),
     /// Someone who showed no certificate.
     Nobody,
 }
@@ -84,11 +86,17 @@ pub struct Center {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Device(pub DeviceIdentity);
 
+/// Extracts the batch of the device that sent the request under its common certificate, and refuses
+/// everyone else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Common(pub CommonIdentity);
+
 impl From<PeerIdentity> for Peer {
     fn from(identity: PeerIdentity) -> Self {
         match identity {
             PeerIdentity::Member(member) => Self::Member(member),
             PeerIdentity::Device(device) => Self::Device(device),
+            PeerIdentity::Common(common) => Self::Common(common),
         }
     }
 }
@@ -192,6 +200,17 @@ impl<S: Sync> FromRequestParts<S> for Device {
     }
 }
 
+impl<S: Sync> FromRequestParts<S> for Common {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match peer(parts, state).await {
+            Peer::Common(common) => Ok(Self(common)),
+            other => Err(not_allowed(&other, "a device with its common certificate")),
+        }
+    }
+}
+
 async fn peer<S: Sync>(parts: &mut Parts, state: &S) -> Peer {
     match Peer::from_request_parts(parts, state).await {
         Ok(peer) => peer,
@@ -208,6 +227,7 @@ fn not_allowed(peer: &Peer, wanted: &str) -> Refused {
     let (code, who) = match peer {
         Peer::Member(identity) => (ProblemCode::NotAllowed, identity.member.to_string()),
         Peer::Device(device) => (ProblemCode::NotAllowed, format!("device {}", device.number)),
+        Peer::Common(common) => (ProblemCode::NotAllowed, format!("a device of batch {}", common.batch)),
         Peer::Nobody => (ProblemCode::NotAuthenticated, "a peer without certificate".to_string()),
     };
     Refused(Problem::new(code, format!("this is for {wanted} only, and {who} asked")))

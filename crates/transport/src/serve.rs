@@ -53,6 +53,9 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// The requests that a peer without a certificate may make: method and path.
     pub open_to_all: &'static [(Method, &'static str)],
+    /// The requests that a device may make with its common certificate: method and path. Nothing else,
+    /// not even what is open to all.
+    pub open_to_common: &'static [(Method, &'static str)],
 }
 
 /// What hosts let a peer without a certificate do, unless they say otherwise.
@@ -70,6 +73,7 @@ impl Default for Limits {
             header_bytes_max: 16 * 1_024,
             body_bytes_max: 2 * 1_024 * 1_024,
             open_to_all: JOINING,
+            open_to_common: &[],
         }
     }
 }
@@ -223,9 +227,8 @@ async fn answer(
         let detail = "this is answered over TLS 1.3 only; who may come over TLS 1.2 is listed by product";
         return Ok(Refused::new(ProblemCode::TlsTooOld, detail).into_response());
     }
-    if peer == Peer::Nobody && !is_open_to_all(&request, limits) {
-        let detail = "this is not possible without a certificate";
-        return Ok(Refused::new(ProblemCode::NotAuthenticated, detail).into_response());
+    if let Err(refused) = check_open(&peer, &request, limits) {
+        return Ok(refused.into_response());
     }
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(origin);
@@ -246,12 +249,25 @@ async fn answer(
     }
 }
 
-/// Whether a peer without a certificate may make this request.
-fn is_open_to_all(request: &Request<Body>, limits: Limits) -> bool {
-    limits
-        .open_to_all
-        .iter()
-        .any(|(method, path)| request.method() == method && request.uri().path() == *path)
+/// Refuses what a peer without a certificate of its own asks and may not.
+fn check_open(peer: &Peer, request: &Request<Body>, limits: Limits) -> Result<(), Refused> {
+    let is_among = |open: &[(Method, &str)]| {
+        open.iter().any(|(method, path)| request.method() == method && request.uri().path() == *path)
+    };
+    match peer {
+        Peer::Nobody if !is_among(limits.open_to_all) => {
+            let detail = "this is not possible without a certificate";
+            Err(Refused::new(ProblemCode::NotAuthenticated, detail))
+        }
+        Peer::Common(common) if !is_among(limits.open_to_common) => {
+            let path = request.uri().path();
+            tracing::warn!(batch = %common.batch, serial = %common.certificate_serial, path, "a common certificate was misused");
+            let detail =
+                "a common certificate is good for asking for an individual one, and for nothing else";
+            Err(Refused::new(ProblemCode::NotAllowed, detail))
+        }
+        Peer::Nobody | Peer::Common(_) | Peer::Member(_) | Peer::Device(_) => Ok(()),
+    }
 }
 
 /// What a connection takes up, given back on drop.

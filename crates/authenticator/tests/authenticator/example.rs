@@ -79,6 +79,7 @@ async fn authority(plant: &Arc<Plant>) -> JoinToken {
             root_certificate: Bytes(plant.trust.root().der().to_vec()),
             plant_certificate: Bytes(plant.trust.plant().der().to_vec()),
             issuing_certificates: Vec::new(),
+            common_ca_certificate: None,
             member_certificate: Bytes(member_certificate),
         })
     }

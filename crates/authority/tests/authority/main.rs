@@ -5,6 +5,7 @@
 mod apparatuses;
 mod binding;
 mod born;
+mod common_certificates;
 mod device_feed;
 mod est;
 mod issuing;

@@ -7,7 +7,7 @@ use auth::{SymmetricCredential, authority_confirmation};
 use authority::{Authority, AuthorityError, Ceremony, Desk, Names, NewRange};
 use aws_lc_rs::rand::SystemRandom as Generator;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use identity::profile::{CredentialProfile, Sealing, SymmetricForm};
+use identity::profile::{CredentialProfile, KeyAlgorithm, Sealing, SymmetricForm};
 use identity::scan::CheckDigit;
 use identity::{
     Clock, CredentialId, CredentialState, DeviceNumber, KeyIdentifier, Member, MemberName, Random, line,
@@ -21,6 +21,7 @@ use message::pack::{ApparatusPack, CredentialPack, PackKey, Sealed};
 use message::problem::ProblemCode;
 use message::report::{Event, Record, RecordAnswer, Report};
 use message::result::{Confirmation, Proof};
+use pki::SigningKey;
 use seal::{Binding, PreWriteKey};
 use store::audit::Actor;
 use store::authority::product::Product;
@@ -59,6 +60,8 @@ pub struct Plant {
     /// What `init` gave the authority for itself.
     pub ceremony_membership: message::join::Membership,
     pub own_key: message::bytes::SecretBytes,
+    /// The root's key, PKCS#8 DER, as it lies in the safe.
+    root_key: Vec<u8>,
     pub database: TestDatabase,
 }
 
@@ -99,9 +102,10 @@ impl Plant {
         let ceremony = Ceremony::prepare(&names, clock.as_ref(), &SystemRandom).unwrap();
         let ceremony_membership = ceremony.membership();
         let own_key = ceremony.member_key().clone();
+        let root_key = ceremony.root_key().to_pkcs8().unwrap().to_vec();
         ceremony.store(&store, passphrase(), &person()).await.unwrap();
         let authority = reopened(&store, &clock).await;
-        let plant = Self { authority, store, clock, ceremony_membership, own_key, database };
+        let plant = Self { authority, store, clock, ceremony_membership, own_key, root_key, database };
         plant.set_up_osaka().await;
         plant
     }
@@ -178,6 +182,11 @@ impl Plant {
     /// What comes of reporting these records, one after the other.
     pub async fn report(&self, records: Vec<Record>) -> Vec<RecordAnswer> {
         self.authority.report(&osaka(), Report { records }).await.unwrap().records
+    }
+
+    /// The root's key out of the safe.
+    pub fn root_key(&self) -> SigningKey {
+        SigningKey::from_pkcs8(KeyAlgorithm::P384, &self.root_key).unwrap()
     }
 
     /// Ends the authority and opens it again.

@@ -10,12 +10,14 @@ use const_oid::db::rfc5280::{
 };
 use der::asn1::{PrintableStringRef, Utf8StringRef};
 use identity::profile::KeyAlgorithm;
-use identity::{DeviceNumber, Member};
+use identity::{CommonBatch, DeviceNumber, Member};
 use x509_cert::ext::pkix::KeyUsages;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use super::case::Case;
+use super::reading::Attribute;
 use super::{ALL, CAS, END_ENTITIES, Kind, Rule};
+use crate::common::{self, RECOVERY_PURPOSE};
 
 /// The longest that a member's certificate is valid.
 const MEMBER_VALIDITY_MAX: Duration = Duration::from_secs(398 * 86_400);
@@ -32,12 +34,12 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         clause: "touchmark profile, public key",
-        sentence: "the root has a key on P-384, CAs and members have one on P-256, a device on either",
+        sentence: "the root has a key on P-384, a device on either curve, all others on P-256",
         kinds: ALL,
         holds: |case| {
             case.key_algorithm.is_none_or(|algorithm| match case.kind {
                 Kind::Root => algorithm == KeyAlgorithm::P384,
-                Kind::Ca | Kind::Member => algorithm == KeyAlgorithm::P256,
+                Kind::Ca | Kind::Member | Kind::Common => algorithm == KeyAlgorithm::P256,
                 Kind::Device => true,
             })
         },
@@ -71,7 +73,24 @@ pub(super) const RULES: &[Rule] = &[
         clause: "touchmark profile, subject of a member",
         sentence: "the subject is the member's name as commonName, the alternative name its one URI",
         kinds: &[Kind::Member],
-        holds: |case| member(case).is_some_and(|member| common_name(case) == Some(member.name().as_str())),
+        holds: |case| {
+            let is_alone = case.subject.as_ref().is_some_and(|attributes| attributes.len() == 1);
+            is_alone && member(case).is_some_and(|member| common_name(case) == Some(member.name().as_str()))
+        },
+    },
+    Rule {
+        clause: "touchmark profile, subject of a common certificate",
+        sentence: "it names its batch as commonName beside at most the maker, and in its one URI, and no device",
+        kinds: &[Kind::Common],
+        holds: |case| {
+            let known =
+                |attribute: &Attribute<'_>| [COMMON_NAME, ORGANIZATION_NAME].contains(&attribute.kind);
+            let batch = batch(case).map(|batch| batch.to_string());
+            case.subject.iter().flatten().all(known)
+                && case.attributes(ORGANIZATION_NAME).count() <= 1
+                && batch.is_some()
+                && common_name(case) == batch.as_deref()
+        },
     },
     Rule {
         clause: "touchmark profile, validity",
@@ -92,7 +111,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         clause: "touchmark profile, key usage",
-        sentence: "a device's or member's key usage is digitalSignature, exactly",
+        sentence: "who is not a CA has the key usage digitalSignature, exactly",
         kinds: END_ENTITIES,
         holds: |case| has_usage(case, KeyUsages::DigitalSignature.into()),
     },
@@ -107,6 +126,12 @@ pub(super) const RULES: &[Rule] = &[
         sentence: "a member's extended key usage is serverAuth and clientAuth, exactly",
         kinds: &[Kind::Member],
         holds: |case| has_purposes(case, &[ID_KP_SERVER_AUTH, ID_KP_CLIENT_AUTH]),
+    },
+    Rule {
+        clause: "touchmark profile, purposes",
+        sentence: "a common certificate's extended key usage is our own for recovery, exactly",
+        kinds: &[Kind::Common],
+        holds: |case| has_purposes(case, &[RECOVERY_PURPOSE]),
     },
     Rule {
         clause: "touchmark profile, path length",
@@ -150,7 +175,7 @@ fn extensions(kind: Kind) -> &'static [ObjectIdentifier] {
             ID_CE_SUBJECT_KEY_IDENTIFIER,
             ID_CE_AUTHORITY_KEY_IDENTIFIER,
         ],
-        Kind::Member => &[
+        Kind::Member | Kind::Common => &[
             ID_CE_BASIC_CONSTRAINTS,
             ID_CE_KEY_USAGE,
             ID_CE_EXT_KEY_USAGE,
@@ -176,11 +201,13 @@ fn member(case: &Case<'_>) -> Option<Member> {
     }
 }
 
+fn batch(case: &Case<'_>) -> Option<CommonBatch> {
+    common::batch_of(case.alternative_names.value()?)
+}
+
+/// The one commonName that the subject has.
 fn common_name<'a>(case: &'a Case<'_>) -> Option<&'a str> {
-    match case.subject.as_deref()? {
-        [attribute] if attribute.kind == COMMON_NAME => {
-            attribute.value.decode_as::<Utf8StringRef<'_>>().ok().map(|text| text.as_str())
-        }
-        _ => None,
-    }
+    let mut names = case.attributes(COMMON_NAME);
+    let (only, None) = (names.next()?, names.next()) else { return None };
+    only.value.decode_as::<Utf8StringRef<'_>>().ok().map(|text| text.as_str())
 }

@@ -12,6 +12,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
     ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
 };
+use cert::common::RECOVERY_PURPOSE;
 use cert::tls::Credential;
 use cert::{Fingerprint, Trust};
 use const_oid::db::{rfc4519, rfc5280, rfc5912};
@@ -141,16 +142,27 @@ pub struct Plant {
     pub root: Ca,
     pub plant: Ca,
     pub issuing: Ca,
+    pub common: Ca,
 }
 
 impl Plant {
     pub fn new() -> Self {
         let root = Ca::root("root");
-        Self { plant: root.subordinate("plant"), issuing: root.subordinate("issuing"), root }
+        Self {
+            plant: root.subordinate("plant"),
+            issuing: root.subordinate("issuing"),
+            common: root.subordinate("common"),
+            root,
+        }
     }
 
     pub fn trust(&self) -> Trust {
         Trust::new(&self.root.der, &self.plant.der, &[&self.issuing.der]).unwrap()
+    }
+
+    /// The same trust, which also knows common certificates.
+    pub fn trust_with_common(&self) -> Trust {
+        self.trust().with_common(&self.common.der).unwrap()
     }
 
     /// A new member's credential.
@@ -169,6 +181,14 @@ impl Plant {
     pub fn device_with(&self, number: &str, key: &Key) -> Credential {
         let certificate = Draft::device(number, key).sign(&self.issuing);
         Credential::new(vec![certificate, self.issuing.der.clone()], key.pkcs8())
+    }
+}
+
+impl Plant {
+    /// The common certificate of a batch.
+    pub fn common(&self, batch: &str) -> Credential {
+        let key = Key::p256();
+        Credential::new(vec![Draft::common(batch, &key).sign(&self.common)], key.pkcs8())
     }
 }
 
@@ -197,6 +217,14 @@ impl Draft {
         let mut draft = Self::signing_only(key, purposes);
         draft.subject = common_name(member.name().as_str());
         draft.set(true_extension(false, uris(&[&member.to_string()])));
+        draft
+    }
+
+    /// A good common certificate.
+    pub fn common(batch: &str, key: &Key) -> Self {
+        let mut draft = Self::signing_only(key, vec![RECOVERY_PURPOSE]);
+        draft.subject = common_name(batch);
+        draft.set(true_extension(false, uris(&[&format!("urn:touchmark:common:{batch}")])));
         draft
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail a test by panicking")]
 
 mod calling;
+mod common_certificate;
 mod exchange;
 mod own_key;
 mod power_cuts;

@@ -223,7 +223,12 @@ const CORPUS: &[Broken] = &[
     (Kind::Root, "touchmark profile, public key", "P-384", |fields| {
         fields.set_curve(const_oid::db::rfc5912::SECP_256_R_1, 65);
     }),
-    (Kind::Member, "touchmark profile, public key", "P-256", |fields| fields.set_curve(SECP_384_R_1, 97)),
+    (Kind::Common, "touchmark profile, public key", "all others on P-256", |fields| {
+        fields.set_curve(SECP_384_R_1, 97)
+    }),
+    (Kind::Member, "touchmark profile, public key", "all others on P-256", |fields| {
+        fields.set_curve(SECP_384_R_1, 97)
+    }),
     (Kind::Device, "touchmark profile, subject of a device", "as PrintableString", |fields| {
         fields.rename_device(Tag::Utf8String, "3012-123456");
     }),
@@ -243,6 +248,12 @@ const CORPUS: &[Broken] = &[
         let twice = ["urn:touchmark:gateway:osaka", "urn:touchmark:authority:head-office"];
         fields.set(ID_CE_SUBJECT_ALT_NAME, &names(&twice));
     }),
+    (Kind::Common, "touchmark profile, subject of a common certificate", "names its batch", |fields| {
+        fields.set(ID_CE_SUBJECT_ALT_NAME, &names(&["urn:touchmark:common:3012-2"]));
+    }),
+    (Kind::Common, "touchmark profile, subject of a common certificate", "no device", |fields| {
+        fields.add_to_subject(SERIAL_NUMBER, Tag::PrintableString, "3012-123456");
+    }),
     (Kind::Member, "touchmark profile, validity", "398 days", |fields| {
         fields.set_not_after(Tag::UtcTime, "270301000000Z");
         fields.validity.not_before = Any::new(Tag::UtcTime, *b"260101000000Z").unwrap();
@@ -261,6 +272,9 @@ const CORPUS: &[Broken] = &[
     }),
     (Kind::Member, "touchmark profile, purposes", "serverAuth and clientAuth", |fields| {
         fields.set(ID_CE_EXT_KEY_USAGE, &purposes(&[ID_KP_CODE_SIGNING]));
+    }),
+    (Kind::Common, "touchmark profile, purposes", "our own for recovery", |fields| {
+        fields.set(ID_CE_EXT_KEY_USAGE, &purposes(&[ID_KP_CLIENT_AUTH]));
     }),
     (Kind::Ca, "touchmark profile, path length", "one CA below", |fields| {
         fields.set(ID_CE_BASIC_CONSTRAINTS, CA_WITHOUT_PATH_LENGTH);
@@ -290,13 +304,14 @@ fn certificate(plant: &Plant, kind: Kind) -> (&[u8], Option<Issuer>) {
         Kind::Ca => (plant.issuing.certificate(), issuer(plant.root.certificate())),
         Kind::Device => (&plant.device.certificate, issuer(plant.issuing.certificate())),
         Kind::Member => (&plant.member, issuer(plant.plant.certificate())),
+        Kind::Common => (&plant.common, issuer(&plant.common_ca)),
     }
 }
 
 #[test]
 fn our_certificates_break_no_rule() {
     let plant = plant();
-    for kind in [Kind::Root, Kind::Ca, Kind::Device, Kind::Member] {
+    for kind in [Kind::Root, Kind::Ca, Kind::Device, Kind::Member, Kind::Common] {
         let (der, issuer) = certificate(&plant, kind);
         assert_eq!(findings_of_certificate(der, kind, issuer.as_ref()), [], "{kind:?}");
     }

@@ -2,7 +2,7 @@
 
 use identity::Random;
 use identity::profile::KeyAlgorithm;
-use pki::{DeviceCredential, DeviceProfile, IssuingCa, NO_EXPIRY, PlantCa, Root, Validity};
+use pki::{CommonCa, DeviceCredential, DeviceProfile, IssuingCa, NO_EXPIRY, PlantCa, Root, Validity};
 
 /// 2026-01-01T00:00:00Z.
 pub const NOW: i64 = 1_767_225_600;
@@ -21,6 +21,8 @@ pub struct Plant {
     pub plant: PlantCa,
     pub device: DeviceCredential,
     pub member: Vec<u8>,
+    pub common_ca: Vec<u8>,
+    pub common: Vec<u8>,
 }
 
 pub fn plant() -> Plant {
@@ -30,13 +32,18 @@ pub fn plant() -> Plant {
     let root = Root::create(Some(&maker), &name("test root"), forever, &SystemRandom).unwrap();
     let issuing = root.issue_ca(Some(&maker), &name("test devices"), forever, &SystemRandom).unwrap();
     let plant = root.issue_ca(Some(&maker), &name("test members"), forever, &SystemRandom).unwrap();
+    let common_ca = root.issue_ca(Some(&maker), &name("test recovery"), forever, &SystemRandom).unwrap();
     let issuing = IssuingCa::open(issuing.certificate, issuing.key).unwrap();
     let plant = PlantCa::open(plant.certificate, plant.key).unwrap();
+    let common = CommonCa::open(common_ca.certificate.clone(), common_ca.key).unwrap();
+    let batch = "3012-1".parse().unwrap();
+    let (common, _) = common.issue_with_key(Some(&maker), &batch, NOW, &SystemRandom).unwrap();
+    let common_ca = common_ca.certificate;
     let profile = DeviceProfile { organization: Some(maker), key_algorithm: KeyAlgorithm::P256 };
     let number = "3012-123456".parse().unwrap();
     let prepared = issuing.prepare(&profile, &number, forever, &SystemRandom).unwrap();
     let device = issuing.issue(prepared).unwrap();
     let gateway = "urn:touchmark:gateway:osaka".parse().unwrap();
     let (member, _) = plant.issue_with_key(&gateway, NOW, &SystemRandom).unwrap();
-    Plant { root, issuing, plant, device, member }
+    Plant { root, issuing, plant, device, member, common_ca, common }
 }

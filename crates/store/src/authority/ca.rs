@@ -11,6 +11,9 @@ pub enum CaName {
     Issuing,
     /// The CA of members.
     Plant,
+    /// The CA of common certificates. An authority that was set up before there was one has none until it
+    /// is made.
+    Common,
 }
 
 /// A CA as stored.
@@ -29,6 +32,7 @@ impl CaName {
             Self::Root => "root",
             Self::Issuing => "issuing",
             Self::Plant => "plant",
+            Self::Common => "common",
         }
     }
 }

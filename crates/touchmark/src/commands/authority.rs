@@ -1,6 +1,7 @@
 //! `touchmark authority ...`: the role that issues credentials.
 
 mod bundle;
+mod common_certificate;
 mod device_keys;
 mod pre_write_key;
 mod product;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use authority::{Authority, AuthorityStatus, Ceremony, Desk, Names, NewRange, OPEN_TO_ALL};
+use authority::{Authority, AuthorityStatus, Ceremony, Desk, Names, NewRange, OPEN_TO_ALL, OPEN_TO_COMMON};
 use identity::profile::CredentialKind;
 use identity::{CredentialId, CredentialState, Member, MemberName, ProductCode, Role, Serial};
 use pki::{NameText, encrypt_key};
@@ -22,6 +23,7 @@ use store::{Schema, Secret, Store, VaultError, read_unlock_file};
 use transport::Limits;
 
 use self::bundle::BundleCommand;
+use self::common_certificate::CommonCertificateCommand;
 use self::pre_write_key::PreWriteKeyCommand;
 use self::product::ProductCommand;
 use self::successors::SuccessorsArguments;
@@ -58,6 +60,9 @@ pub enum Command {
     /// The keys that firmware is built with
     #[command(subcommand)]
     PreWriteKey(PreWriteKeyCommand),
+    /// What the devices of a batch share, to ask for an individual certificate with
+    #[command(subcommand)]
+    CommonCertificate(CommonCertificateCommand),
     /// The factories
     #[command(subcommand)]
     Factory(FactoryCommand),
@@ -214,6 +219,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         }
         Command::Product(command) => product::run(command, edge).await,
         Command::PreWriteKey(command) => pre_write_key::run(command, edge).await,
+        Command::CommonCertificate(command) => common_certificate::run(command, edge).await,
         Command::Factory(FactoryCommand::Set { name, role }) => {
             let desk = open_desk(&role.authority()?, edge).await?;
             let is_new = desk.add_factory(&name, &person()).await?;
@@ -346,7 +352,10 @@ async fn serve(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
         member_files::save(&config.data, &membership, &key)?;
         member = member_files::load(&config.data)?;
     }
-    let limits = Limits { open_to_all: OPEN_TO_ALL, ..config.limits.limits() };
+    // What the files do not know yet, such as a CA that was made since.
+    member.trust = authority.trust().clone();
+    let limits =
+        Limits { open_to_all: OPEN_TO_ALL, open_to_common: OPEN_TO_COMMON, ..config.limits.limits() };
     serving::serve(config.listen, &member, authority.router(), limits, std::future::ready(()), edge).await
 }
 

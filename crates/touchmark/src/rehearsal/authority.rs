@@ -107,6 +107,7 @@ impl RehearsalAuthority {
             root_certificate: Bytes(self.root.clone()),
             plant_certificate: Bytes(self.plant_ca.certificate().to_vec()),
             issuing_certificates: vec![Bytes(self.issuing.certificate().to_vec())],
+            common_ca_certificate: None,
             member_certificate: Bytes(certificate),
         })
     }

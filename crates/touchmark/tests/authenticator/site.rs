@@ -65,6 +65,7 @@ impl Authority {
             root_certificate: Bytes(self.trust.root().der().to_vec()),
             plant_certificate: Bytes(self.trust.plant().der().to_vec()),
             issuing_certificates: Vec::new(),
+            common_ca_certificate: None,
             member_certificate: Bytes(self.ca.issue(&member, &request, now, &SystemRandom).unwrap()),
         }
     }

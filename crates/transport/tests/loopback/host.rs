@@ -74,7 +74,8 @@ impl Host {
     ) -> Self {
         let clock = StoppedClock::new();
         let credential = plant.member(&member("authority:head-office"));
-        let tls = HostTls::new(plant.trust(), &credential, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let tls = HostTls::new(plant.trust_with_common(), &credential, Arc::clone(&clock) as Arc<dyn Clock>)
+            .unwrap();
         let tls = Arc::new(tls);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

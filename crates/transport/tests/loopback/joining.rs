@@ -62,6 +62,7 @@ fn take_in(
         root_certificate: Bytes(plant.root.der.clone()),
         plant_certificate: Bytes(plant.plant.der.clone()),
         issuing_certificates: vec![Bytes(plant.issuing.der.clone())],
+        common_ca_certificate: None,
         member_certificate: Bytes(draft.sign(&plant.plant)),
     };
     spoil(&mut membership, plant);

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use axum::http::Method;
 use cert::Refusal;
 use cert::tls::{Credential, HostTrust};
 use identity::Clock;
@@ -81,6 +82,26 @@ async fn without_a_certificate_only_joining_is_possible() {
     }
     let welcome: Note = nobody.post_json("/v1/join", &note("hello")).await.unwrap();
     assert_eq!(welcome, note("welcome"));
+}
+
+#[tokio::test]
+async fn with_a_common_certificate_only_what_is_open_to_it_is_possible() {
+    let open_to_common = &[(Method::POST, "/v1/echo")];
+    let host = Host::start(Limits { open_to_common, ..Limits::default() }).await;
+    let common = host.client_with(Some(&host.plant.common("3012-1")));
+    assert_eq!(common.post_json::<_, Note>("/v1/echo", &note("hello")).await.unwrap(), note("hello"));
+    for path in ["/v1/peer", "/v1/gateway", "/v1/station", "/v1/device", "/v1/echo", "/openapi.json", "/"] {
+        let refusal = common.get_json::<Note>(path).await.unwrap_err();
+        assert_eq!(code(refusal), ProblemCode::NotAllowed, "GET {path}");
+    }
+    for path in ["/v1/join", "/v1/count", "/v1/ECHO", "/soap"] {
+        let refusal = common.post_json::<_, Note>(path, &note("hello")).await.unwrap_err();
+        assert_eq!(code(refusal), ProblemCode::NotAllowed, "POST {path}");
+    }
+    let elsewhere = Host::start(Limits::default()).await;
+    let common = elsewhere.client_with(Some(&elsewhere.plant.common("3012-1")));
+    let refusal = common.post_json::<_, Note>("/v1/echo", &note("hello")).await.unwrap_err();
+    assert_eq!(code(refusal), ProblemCode::NotAllowed, "nothing, where nothing is open to it");
 }
 
 #[tokio::test]

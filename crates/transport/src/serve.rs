@@ -261,7 +261,7 @@ fn check_open(peer: &Peer, request: &Request<Body>, limits: Limits) -> Result<()
         }
         Peer::Common(common) if !is_among(limits.open_to_common) => {
             let path = request.uri().path();
-            tracing::warn!(batch = %common.batch, serial = %common.certificate_serial, path, "a common certificate was misused");
+            tracing::warn!(batch = %common.batch, path, "a common certificate was misused");
             let detail =
                 "a common certificate is good for asking for an individual one, and for nothing else";
             Err(Refused::new(ProblemCode::NotAllowed, detail))

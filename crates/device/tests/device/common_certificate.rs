@@ -4,7 +4,6 @@ use device::Board;
 use device::common_certificate::{self, CommonCertificate, CommonCertificateBuffer};
 use device::nvram::{self, NvramBuffer};
 use device::sim::{Cuts, sweep};
-use embedded_storage::nor_flash::NorFlash;
 
 use crate::{SECRET_KEY, TestBoard, board, device, make, pack, restarted};
 
@@ -28,9 +27,12 @@ fn is_found(board: &mut TestBoard) -> bool {
     })
 }
 
-fn clear_bits(board: &mut TestBoard, offset: u32) {
-    let area = board.flash_areas().common_certificate;
-    board.flash().write(area.start + offset, &[0; 4]).unwrap();
+/// The board with a bit of its common certificate area turned.
+fn damaged(board: &TestBoard, offset: usize) -> TestBoard {
+    let mut flash = board.flash_image().to_vec();
+    flash[board.flash_areas().common_certificate.start as usize + offset] ^= 1;
+    let (product, uid) = (board.product().clone(), board.hardware_uid().clone());
+    TestBoard::new(product, uid, 1, flash, board.nvram_image().to_vec())
 }
 
 fn forget_copy(board: &mut TestBoard) {
@@ -47,8 +49,7 @@ fn a_blank_board_has_none() {
 #[test]
 fn a_damaged_copy_in_flash_is_made_good_by_the_one_in_the_nvram() {
     for offset in [0, 4, 100, 300, 500] {
-        let mut board = with_common_certificate();
-        clear_bits(&mut board, offset);
+        let mut board = damaged(&with_common_certificate(), offset);
         assert!(is_found(&mut board), "{offset}");
         forget_copy(&mut board);
         assert!(!is_found(&mut board), "{offset}");

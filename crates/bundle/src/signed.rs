@@ -138,8 +138,9 @@ pub fn open(document: &[u8], trust: &Trust, now: i64) -> Result<Received<PeerIde
         document,
         |chain| trust.verify_peer(chain[0], now),
         |sender| match sender {
-            PeerIdentity::Member(identity) => Party::Member(identity.member.clone()),
-            PeerIdentity::Device(identity) => Party::Device(identity.number.clone()),
+            PeerIdentity::Member(identity) => Ok(Party::Member(identity.member.clone())),
+            PeerIdentity::Device(identity) => Ok(Party::Device(identity.number.clone())),
+            PeerIdentity::Common(_) => Err(Refusal::SpeaksForNobody),
         },
     )
 }
@@ -157,14 +158,14 @@ pub fn open_from_host(
     open_by(
         document,
         |chain| trust.verify_host(chain[0], &chain[1..], host, now).map(|()| host.clone()),
-        |host| Party::Member(host.clone()),
+        |host| Ok(Party::Member(host.clone())),
     )
 }
 
 fn open_by<S>(
     document: &[u8],
     verify: impl FnOnce(&[&[u8]]) -> Result<S, Refusal>,
-    party_of: impl FnOnce(&S) -> Party,
+    party_of: impl FnOnce(&S) -> Result<Party, Refusal>,
 ) -> Result<Received<S>, BundleError> {
     if document.len() > BUNDLE_BYTES_MAX {
         return Err(BundleError::TooLarge);
@@ -182,7 +183,7 @@ fn open_by<S>(
         return Err(BundleError::Signature);
     }
     let bundle = read(signed.payload)?;
-    let found = party_of(&sender);
+    let found = party_of(&sender).map_err(BundleError::Sender)?;
     if bundle.from != found {
         return Err(BundleError::OtherSender { stated: Box::new(bundle.from), found: Box::new(found) });
     }

@@ -59,6 +59,9 @@ pub enum Refusal {
     /// The subject alternative name is not exactly one URN of a batch, or the subject names a device.
     #[error("it does not state a batch, and that alone")]
     NoBatch,
+    /// It is a common certificate where someone must be named.
+    #[error("it is a common certificate, which speaks for no device")]
+    SpeaksForNobody,
     /// The peer is not the member that was expected.
     #[error("it states {found}, expected was {expected}")]
     OtherMember {

@@ -20,14 +20,16 @@ use store::center::journal::{self, Answered, CallNumber, Kind, NewEntry};
 use store::center::quarantine;
 use store::center::reading::{self, Reading, Settled, Verdict};
 use store::center::request;
-use store::{StoreError, Transaction};
+use store::{Snapshot, StoreError, Transaction};
 
 use crate::center::Center;
 use crate::chain;
+use crate::desk::{self, Asked};
 use crate::error::CenterError;
 use crate::incident::IncidentKind;
 use crate::meter::Meter;
 use crate::quarantine::begin;
+use crate::rollout;
 
 /// How many counters a device has at most, over all its calls.
 const COUNTERS_OF_DEVICE_MAX: usize = 64;
@@ -117,13 +119,13 @@ pub(crate) fn number_of(call: &Call) -> CallNumber {
 }
 
 /// Why a call is refused.
-struct Incident {
-    kind: IncidentKind,
-    detail: String,
+pub(crate) struct Incident {
+    pub(crate) kind: IncidentKind,
+    pub(crate) detail: String,
 }
 
 impl Incident {
-    fn new(kind: IncidentKind, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: IncidentKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into() }
     }
 }
@@ -145,11 +147,7 @@ async fn take(
     call: &Call,
     fresh: Fresh,
 ) -> Result<Result<CallAnswer, Incident>, StoreError> {
-    let shown = ShownKey {
-        public_key_sha256: *sender.spki_sha256.as_bytes(),
-        issuer_sha256: *sender.issuer_sha256.as_bytes(),
-    };
-    let standing = device::standing(transaction, &sender.number, &shown).await?;
+    let standing = standing_of(transaction, sender).await?;
     let standing = match admitted(sender, call, standing) {
         Ok(standing) => standing,
         Err(incident) => return Ok(Err(incident)),
@@ -182,7 +180,7 @@ async fn take(
         return Ok(Err(incident));
     }
     entry.time = standing.journal.next_time(entry.time);
-    let answer = make_of(transaction, entry.time, call, &standing, fresh.nonce).await?;
+    let (answer, asked) = make_of(transaction, entry.time, call, &standing, fresh.nonce, center).await?;
     let text = serde_json::to_string(&answer).expect("an answer is plain data");
     let answered = Answered {
         chain: standing.chain,
@@ -191,7 +189,11 @@ async fn take(
         is_chained: call.previous.is_some(),
         address: address.as_deref(),
     };
-    journal::append(transaction, &standing.journal, &entry, Some(answered)).await?;
+    let head = journal::append(transaction, &standing.journal, &entry, Some(answered)).await?;
+    if let Some(asked) = asked {
+        let entry = desk::new_entry(&head, entry.time, Kind::Request, &entry.device, &asked);
+        journal::append(transaction, &head, &entry, None).await?;
+    }
     Ok(Ok(answer))
 }
 
@@ -252,14 +254,32 @@ async fn names_last_call(
     Ok(found.is_some_and(|(last, _)| chain::names_call(call.previous.as_ref(), &last.raw)))
 }
 
-/// Whether the device may call and speaks for itself: a key and its issuer that the authority named for its
-/// number, a certificate in use, and no other's number in what it says.
+/// How a device stands with what its session showed.
+pub(crate) async fn standing_of(
+    snapshot: &mut Snapshot,
+    sender: &DeviceIdentity,
+) -> Result<Option<Standing>, StoreError> {
+    let shown = ShownKey {
+        public_key_sha256: *sender.spki_sha256.as_bytes(),
+        issuer_sha256: *sender.issuer_sha256.as_bytes(),
+    };
+    device::standing(snapshot, &sender.number, &shown).await
+}
+
+/// Whether the device may call and speaks for itself, with no other's number in what it says.
 fn admitted(sender: &DeviceIdentity, call: &Call, standing: Option<Standing>) -> Result<Standing, Incident> {
     let number = &sender.number;
     if call.device_number != *number {
         let detail = format!("{number} made a call as {}", call.device_number);
         return Err(Incident::new(IncidentKind::ForeignNumber, detail));
     }
+    recognized(sender, standing)
+}
+
+/// Whether the device is who it says: a key and its issuer that the authority named for its number, a
+/// certificate in use.
+pub(crate) fn recognized(sender: &DeviceIdentity, standing: Option<Standing>) -> Result<Standing, Incident> {
+    let number = &sender.number;
     let standing = standing.ok_or_else(|| {
         let detail = format!("{number} is not registered here, or not yet");
         Incident::new(IncidentKind::Unregistered, detail)
@@ -298,23 +318,31 @@ fn named(entry: &NewEntry) -> String {
     format!("call {sequence} of boot {boot} of {}", entry.device)
 }
 
-/// Files what a new call means, and says what it is answered.
+/// Files what a new call means, and says what it is answered, and what a roll-out asks of the device as the
+/// journal's next entry.
 async fn make_of(
     transaction: &mut Transaction,
     time: i64,
     call: &Call,
     standing: &Standing,
     nonce: Nonce,
-) -> Result<CallAnswer, StoreError> {
+    center: &Member,
+) -> Result<(CallAnswer, Option<Asked>), StoreError> {
     let (device, id) = (&call.device_number, standing.journal.id + 1);
     let mut meters = Meters::of(&standing.counters);
+    let runs = rollout::note_firmware(transaction, device, call.firmware, standing.firmware).await?;
     for result in &call.results {
         let outcome = serde_json::to_string(&result.outcome).expect("an outcome is plain data");
         let command = request::finish(transaction, device, result.request, id, &outcome).await?;
-        let command = command.as_deref().map(command_of).transpose()?;
-        if let (Some(Command::SetInitialValue { name, value }), Outcome::Done) = (command, &result.outcome) {
-            meters.changed(name.as_str()).set(value.number());
-            reading::drop_held(transaction, device, name.as_str()).await?;
+        match (command.as_deref().map(command_of).transpose()?, &result.outcome) {
+            (Some(Command::SetInitialValue { name, value }), Outcome::Done) => {
+                meters.changed(name.as_str()).set(value.number());
+                reading::drop_held(transaction, device, name.as_str()).await?;
+            }
+            (Some(Command::FetchFirmware { .. } | Command::RollBackFirmware { .. }), _) => {
+                rollout::settle(transaction, result, call.firmware, center, time).await?;
+            }
+            _ => {}
         }
     }
     if let Event::Counter { counters } = &call.event {
@@ -323,8 +351,13 @@ async fn make_of(
         reading::insert(transaction, &readings).await?;
     }
     meters.store(transaction, device).await?;
-    let requests = if standing.requests > 0 { hand_out(transaction, device, id).await? } else { Vec::new() };
-    Ok(CallAnswer { call: id, received: time, nonce: Some(nonce), requests })
+    let asked = match standing.rollout {
+        Some(rollout) => rollout::ask(transaction, rollout, device, runs, id + 1, time).await?,
+        None => None,
+    };
+    let is_asked = standing.requests > 0 || asked.is_some();
+    let requests = if is_asked { hand_out(transaction, device, id).await? } else { Vec::new() };
+    Ok((CallAnswer { call: id, received: time, nonce: Some(nonce), requests }, asked))
 }
 
 async fn hand_out(

@@ -1,6 +1,7 @@
 //! One center: what it is made of, and what it does by itself.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +10,20 @@ use tokio::time::sleep;
 use transport::Client;
 
 use crate::desk::Desk;
+use crate::files::Files;
 
 /// How a center works.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// How often the authority is asked for registrations.
     pub pull_every: Duration,
+    /// The directory with the firmware packages.
+    pub files: PathBuf,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { pull_every: Duration::from_secs(10) }
+        Self { pull_every: Duration::from_secs(10), files: "files".into() }
     }
 }
 
@@ -28,13 +32,14 @@ pub struct Center {
     pub(crate) member: Member,
     pub(crate) desk: Desk,
     pub(crate) random: Arc<dyn Random>,
+    pub(crate) files: Files,
     settings: Settings,
 }
 
 impl Center {
     /// The center that its certificate names `member`, with its books.
     pub fn new(member: Member, desk: Desk, random: Arc<dyn Random>, settings: Settings) -> Self {
-        Self { member, desk, random, settings }
+        Self { member, desk, random, files: Files::new(&settings.files), settings }
     }
 
     /// The center's books.

@@ -6,6 +6,7 @@ use message::problem::{Problem, ProblemCode};
 use store::StoreError;
 use transport::CallError;
 
+use crate::files::FileError;
 use crate::incident::IncidentKind;
 
 /// Why something was not done.
@@ -45,6 +46,21 @@ pub enum CenterError {
         /// The counter.
         counter: CounterName,
     },
+    /// There is nothing of this name.
+    #[error("{0}")]
+    Unknown(String),
+    /// What is there does not allow it.
+    #[error("{0}")]
+    Conflict(String),
+    /// The roll-out that gives out the package is halted.
+    #[error("{0}")]
+    Halted(String),
+    /// The device was not asked to fetch the package, or is no more.
+    #[error("{0}")]
+    NotAsked(String),
+    /// A file is not taken, or not there.
+    #[error("the package cannot be used")]
+    File(#[from] FileError),
     /// The authority's records do not follow the last one that is stored.
     #[error("the authority's record {found} came where {expected} should")]
     Gap {
@@ -70,17 +86,24 @@ impl CenterError {
         match self {
             Self::Refused { kind, .. } => Problem::new(kind.problem_code(), self.to_string()),
             Self::Malformed(_) => Problem::new(ProblemCode::MalformedRequest, self.to_string()),
-            Self::UnknownDevice(_) | Self::NothingHeld(_) | Self::NoQuarantine(_) => {
+            Self::UnknownDevice(_) | Self::NothingHeld(_) | Self::NoQuarantine(_) | Self::Unknown(_) => {
                 Problem::new(ProblemCode::NotFound, self.to_string())
             }
-            Self::InDoubt { .. } | Self::Bundle(_) => Problem::new(ProblemCode::Conflict, self.to_string()),
+            Self::InDoubt { .. } | Self::Bundle(_) | Self::Conflict(_) => {
+                Problem::new(ProblemCode::Conflict, self.to_string())
+            }
+            Self::Halted(_) => Problem::new(ProblemCode::Unavailable, self.to_string()),
+            Self::NotAsked(_) => Problem::new(ProblemCode::NotAllowed, self.to_string()),
             Self::Store(error) if error.is_passing() => Problem::new(
                 ProblemCode::Unavailable,
                 "the center's store does not answer; make the same call again",
             ),
-            Self::Gap { .. } | Self::Record(_) | Self::Authority(_) | Self::Sign(_) | Self::Store(_) => {
-                Problem::new(ProblemCode::Internal, "the center failed; its log says why")
-            }
+            Self::Gap { .. }
+            | Self::Record(_)
+            | Self::Authority(_)
+            | Self::Sign(_)
+            | Self::File(_)
+            | Self::Store(_) => Problem::new(ProblemCode::Internal, "the center failed; its log says why"),
         }
     }
 }

@@ -13,9 +13,11 @@
 //! | the same from devices without a network, in signed files | `bundling` |
 //! | how a counter is counted, and what is held | [`meter`] |
 //! | what was refused and may be an attack | `incident` |
+//! | makers' keys and packages; the files that they lie in | `firmware`, `files` |
+//! | which devices get a package, and when no more | `rollout` |
 //! | what people see, ask of devices and decide | `desk` |
 //! | a period's billing lines, each explained by its calls | [`invoice`] |
-//! | the operations over HTTP, JSON and SOAP | `routes` |
+//! | the operations over HTTP, JSON and SOAP; files in ranges | `routes`, `file_routes` |
 //!
 //! Several centers may serve one store: everything that must be known once is in the store.
 
@@ -25,16 +27,22 @@ mod center;
 mod chain;
 mod desk;
 mod error;
+mod file_routes;
+mod files;
+mod firmware;
 mod incident;
 pub mod invoice;
 pub mod meter;
 mod quarantine;
 mod register;
+mod rollout;
 mod routes;
 
 pub use bundling::Imported;
 pub use center::{Center, Settings};
 pub use desk::{Desk, Released, Status};
 pub use error::CenterError;
+pub use files::{FileError, Files, PACKAGE_BYTES_MAX};
 pub use incident::IncidentKind;
 pub use quarantine::{Doubt, Evidence, Readmitted, Sign, Suspicion};
+pub use rollout::{RolloutPlan, is_in_share};

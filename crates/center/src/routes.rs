@@ -24,6 +24,7 @@ use utoipa_axum::routes;
 use crate::call::Form;
 use crate::center::Center;
 use crate::error::CenterError;
+use crate::file_routes::{__path_files, files};
 
 type Here = State<Arc<Center>>;
 /// Where a call came from, which the evidence of a copied device says.
@@ -39,6 +40,7 @@ impl Center {
         let (router, openapi) = OpenApiRouter::with_openapi(Description::openapi())
             .routes(routes!(calls))
             .routes(routes!(soap))
+            .routes(routes!(files))
             .split_for_parts();
         let openapi = Json(openapi);
         router
@@ -53,7 +55,7 @@ impl Center {
 #[derive(OpenApi)]
 #[openapi(info(
     title = "touchmark center",
-    description = "Takes the calls of devices in the field. Every request needs a device's certificate."
+    description = "Takes the calls of devices in the field, and gives them the files that they are to fetch. Every request needs a device's certificate."
 ))]
 struct Description;
 
@@ -132,12 +134,12 @@ fn refused_body(rejection: &BytesRejection) -> Refused {
 }
 
 /// The refusal to answer. What is our own fault is told to the log, once, here.
-fn refused(error: CenterError) -> Refused {
+pub(crate) fn refused(error: CenterError) -> Refused {
     let problem = error.problem();
     if problem.status >= 500 {
-        tracing::error!(error = &error as &dyn Error, "a call failed");
+        tracing::error!(error = &error as &dyn Error, "a request failed");
     } else {
-        tracing::info!(code = %problem.code, detail = problem.detail, "a call was refused");
+        tracing::info!(code = %problem.code, detail = problem.detail, "a request was refused");
     }
     Refused(problem)
 }

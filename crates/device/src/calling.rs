@@ -11,7 +11,7 @@ mod message;
 mod record;
 
 use heapless::Vec;
-use identity::DeviceNumber;
+use identity::{DeviceNumber, FirmwareVersion};
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 
@@ -63,6 +63,9 @@ pub struct Calling {
     counters_wanted: bool,
     #[cbor(n(8), with = "record::list")]
     tasks: Vec<Task, REQUESTS_MAX>,
+    /// The version of the firmware that runs, where it says so.
+    #[n(9)]
+    firmware: Option<[u32; 3]>,
 }
 
 /// What one counter stands at.
@@ -93,9 +96,16 @@ pub enum Work {
     /// Get a new certificate: [`WriteModule::begin_renewal`](crate::WriteModule::begin_renewal).
     #[n(0)]
     RenewCertificate,
-    /// Get this firmware package.
+    /// Get this firmware package, and run it unless what runs is as new.
     #[n(1)]
     FetchFirmware {
+        /// Its name.
+        #[n(0)]
+        package: Text<TEXT_BYTES_MAX>,
+    },
+    /// Get this firmware package, and run it although it may be older than what runs.
+    #[n(2)]
+    RollBackFirmware {
         /// Its name.
         #[n(0)]
         package: Text<TEXT_BYTES_MAX>,
@@ -125,12 +135,24 @@ pub enum Outcome {
         #[n(0)]
         reason: Text<TEXT_BYTES_MAX>,
     },
+    /// It has tried, and could not.
+    #[n(2)]
+    Failed {
+        /// Why.
+        #[n(0)]
+        reason: Text<TEXT_BYTES_MAX>,
+    },
 }
 
 impl Outcome {
     /// Refused for this reason, of which as much is kept as there is room for.
     pub fn refused(reason: &str) -> Self {
         Self::Refused { reason: Text::beginning_of(reason) }
+    }
+
+    /// Failed for this reason, of which as much is kept as there is room for.
+    pub fn failed(reason: &str) -> Self {
+        Self::Failed { reason: Text::beginning_of(reason) }
     }
 }
 
@@ -208,6 +230,11 @@ impl Calling {
     /// The call that has no answer yet, JSON as it is sent.
     pub fn unanswered(&self) -> Option<&[u8]> {
         (!self.unanswered.is_empty()).then_some(&self.unanswered)
+    }
+
+    /// Says from now on what firmware runs.
+    pub fn set_firmware(&mut self, version: Option<FirmwareVersion>) {
+        self.firmware = version.map(FirmwareVersion::parts);
     }
 
     /// Makes a new call, in the name of this device; only where the last one is answered.

@@ -16,7 +16,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
-use identity::DeviceNumber;
+use identity::{DeviceNumber, FirmwareVersion};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -49,6 +49,10 @@ pub struct Call {
     /// What came of the center's requests.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub results: Vec<RequestResult>,
+    /// The firmware that it runs, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<String>, example = "2.14.0")]
+    pub firmware: Option<FirmwareVersion>,
 }
 
 /// What a device calls about.
@@ -151,9 +155,14 @@ pub enum Command {
     },
     /// Get a new certificate.
     RenewCertificate,
-    /// Get a firmware package.
+    /// Get a firmware package, and run it unless what runs is as new.
     FetchFirmware {
-        /// Its name.
+        /// Its name, by which `GET /v1/files/NAME` gives it.
+        package: ShortText,
+    },
+    /// Get a firmware package, and run it although it may be older than what runs.
+    RollBackFirmware {
+        /// Its name, by which `GET /v1/files/NAME` gives it.
         package: ShortText,
     },
 }
@@ -176,6 +185,11 @@ pub enum Outcome {
     Done,
     /// It has not, and will not.
     Refused {
+        /// Why.
+        reason: ShortText,
+    },
+    /// It has tried, and could not.
+    Failed {
         /// Why.
         reason: ShortText,
     },
@@ -417,6 +431,7 @@ mod tests {
             r#"{"deviceNumber":"A123-654321","boot":3,"sequence":9,"event":{"call":"supply","consumable":"toner","remainingPercent":5}}"#,
             r#"{"deviceNumber":"A123-654321","boot":4,"sequence":1,"event":{"call":"poll"}}"#,
             r#"{"deviceNumber":"A123-654321","boot":4,"sequence":2,"previous":"AAECAwQFBgcICQoLDA0ODw==","event":{"call":"poll"}}"#,
+            r#"{"deviceNumber":"A123-654321","boot":4,"sequence":2,"event":{"call":"poll"},"results":[{"request":14,"outcome":{"outcome":"failed","reason":"no room"}}],"firmware":"2.14.0"}"#,
         ] {
             let call: Call = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&call).unwrap(), json);

@@ -20,6 +20,8 @@ pub enum ProblemCode {
     MethodNotAllowed,
     /// The body is of a kind that this service does not read.
     UnsupportedMediaType,
+    /// The range that was asked for lies behind the end of the file.
+    RangeNotSatisfiable,
     /// No valid credential came with the request.
     NotAuthenticated,
     /// The peer is known, and may not do this.
@@ -78,6 +80,7 @@ impl ProblemCode {
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::RangeNotSatisfiable => "range-not-satisfiable",
             Self::NotAuthenticated => "not-authenticated",
             Self::NotAllowed => "not-allowed",
             Self::TlsTooOld => "tls-too-old",
@@ -119,6 +122,7 @@ impl ProblemCode {
             | Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
+            Self::RangeNotSatisfiable => 416,
             Self::UnknownProduct
             | Self::ProductWithoutCredential
             | Self::NoPreWriteKey

@@ -71,6 +71,14 @@ impl SigningKey {
         self.pair.public_key().as_ref()
     }
 
+    /// The public key info (RFC 5480), DER.
+    ///
+    /// # Errors
+    /// Where the library fails.
+    pub fn public_key_der(&self) -> Result<Vec<u8>, KeyError> {
+        self.public_key_info().and_then(|info| info.to_der()).map_err(|_| KeyError::Generation)
+    }
+
     /// ECDSA over `message` with the algorithm's hash, DER.
     ///
     /// # Errors

@@ -5,11 +5,13 @@
 pub mod correction;
 pub mod counter;
 pub mod device;
+pub mod firmware;
 pub mod incident;
 pub mod journal;
 pub mod quarantine;
 pub mod reading;
 pub mod request;
+pub mod rollout;
 
 pub use crate::feed;
 

@@ -59,6 +59,7 @@ const CENTER: &[Step] = &[
     ("quarantine", include_str!("../migrations/center/quarantine.sql")),
     BUNDLE,
     ("device key", include_str!("../migrations/center/device_key.sql")),
+    ("firmware", include_str!("../migrations/center/firmware.sql")),
 ];
 
 impl Schema {

@@ -22,6 +22,7 @@ mod completions;
 mod demo;
 mod device;
 mod doctor;
+mod firmware;
 mod gateway;
 mod invoice;
 mod ledger;
@@ -71,6 +72,9 @@ enum Command {
     /// Emulated devices, and what is in their flash
     #[command(subcommand)]
     Device(device::Command),
+    /// Signed firmware packages, as their maker makes them
+    #[command(subcommand)]
+    Firmware(firmware::Command),
     /// A factory's buffer: keeps credentials encrypted, leases each to one device, reports
     #[command(subcommand)]
     Gateway(gateway::Command),
@@ -142,6 +146,7 @@ async fn dispatch(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run(&arguments, edge).await,
         Command::Authority(command) => authority::run(command, edge).await,
         Command::Device(command) => device::run(command, edge).await,
+        Command::Firmware(command) => firmware::run(command, edge).await,
         Command::Gateway(command) => gateway::run(command, edge).await,
         Command::Plan(command) => plan::run(command, edge).await,
         Command::Station(command) => station::run(command, edge).await,

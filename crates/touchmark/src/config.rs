@@ -134,6 +134,8 @@ pub struct CenterConfig {
     pub listen: SocketAddr,
     /// The products whose devices may come over TLS 1.2 as well.
     pub tls12_products: BTreeSet<ProductCode>,
+    /// The directory with the firmware packages. Empty: `files` in the data directory.
+    pub files: PathBuf,
     /// How often the authority is asked for registrations, in seconds.
     pub pull_seconds: u32,
     /// How the authority is reached.
@@ -191,7 +193,15 @@ impl AuthenticatorConfig {
 impl CenterConfig {
     /// As the center takes them.
     pub fn settings(&self) -> center::Settings {
-        center::Settings { pull_every: Duration::from_secs(self.pull_seconds.into()) }
+        center::Settings {
+            pull_every: Duration::from_secs(self.pull_seconds.into()),
+            files: self.files_directory(),
+        }
+    }
+
+    /// The directory with the firmware packages.
+    pub fn files_directory(&self) -> PathBuf {
+        if self.files.as_os_str().is_empty() { self.data.join("files") } else { self.files.clone() }
     }
 }
 
@@ -317,6 +327,7 @@ impl Default for CenterConfig {
             store: String::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7447)),
             tls12_products: BTreeSet::new(),
+            files: PathBuf::new(),
             pull_seconds: 10,
             proxy: ProxyConfig::default(),
             limits: LimitsConfig::default(),

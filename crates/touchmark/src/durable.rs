@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all, also after a power cut.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,15 @@ pub enum Privacy {
 ///
 /// # Errors
 /// What was there is still there, whole.
-pub fn replace_file(path: &Path, privacy: Privacy, content: &[u8]) -> io::Result<()> {
+pub fn replace_file(path: &Path, privacy: Privacy, mut content: &[u8]) -> io::Result<()> {
+    replace_file_from(path, privacy, &mut content)
+}
+
+/// Puts all that `content` reads at `path`, in place of what was there. When this returns, it lasts.
+///
+/// # Errors
+/// What was there is still there, whole.
+pub fn replace_file_from(path: &Path, privacy: Privacy, content: &mut impl Read) -> io::Result<()> {
     let temporary = temporary_beside(path);
     let mode = match privacy {
         Privacy::Owner => 0o600,
@@ -30,7 +38,7 @@ pub fn replace_file(path: &Path, privacy: Privacy, content: &[u8]) -> io::Result
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-    file.write_all(content)?;
+    io::copy(content, &mut file)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;
     make_name_last(path)

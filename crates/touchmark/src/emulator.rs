@@ -9,6 +9,7 @@
 //! [`Port`].
 
 mod calling;
+mod firmware;
 mod flash_file;
 mod line;
 mod port;
@@ -31,6 +32,7 @@ use seal::{ChipKey, PreWriteKey};
 use zeroize::Zeroizing;
 
 pub use calling::CallingError;
+pub use firmware::{FetchError, FixedParametersError, ProgramError};
 pub use flash_file::FlashFileError;
 pub use line::{open_serial, serve_serial, serve_stream, serve_tcp};
 pub use port::{Port, PortAddress, UnknownPort};

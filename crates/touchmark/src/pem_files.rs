@@ -14,6 +14,8 @@ use crate::failure::Failure;
 pub const CERTIFICATE: &str = "CERTIFICATE";
 /// The label of a private key that is not encrypted (PKCS#8).
 pub const PRIVATE_KEY: &str = "PRIVATE KEY";
+/// The label of a public key (RFC 5480).
+pub const PUBLIC_KEY: &str = "PUBLIC KEY";
 
 /// Writes blocks of DER, each behind its label.
 pub fn write(path: &Path, blocks: &[(&str, &[u8])], privacy: Privacy) -> anyhow::Result<()> {

@@ -10,10 +10,11 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The drawing of ARCHITECTURE.md: which of our crates each crate may depend on.
-const EDGES: [(&str, &[&str]); 16] = [
+const EDGES: [(&str, &[&str]); 17] = [
     ("identity", &[]),
     ("auth", &["identity"]),
     ("seal", &["identity"]),
+    ("package", &["identity"]),
     ("device", &["identity", "auth", "seal"]),
     ("message", &["identity"]),
     ("cert", &["identity"]),
@@ -25,13 +26,14 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("gateway", &["identity", "message", "cert", "store", "transport", "bundle"]),
     ("station", &["identity", "message", "cert", "transport"]),
     ("authenticator", &["identity", "auth", "seal", "message", "cert", "store", "transport"]),
-    ("center", &["identity", "message", "cert", "store", "transport", "bundle"]),
+    ("center", &["identity", "package", "message", "cert", "store", "transport", "bundle"]),
     (
         "touchmark",
         &[
             "identity",
             "auth",
             "seal",
+            "package",
             "device",
             "message",
             "cert",
@@ -48,7 +50,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ),
 ];
 
-const CHIP_CRATES: [&str; 4] = ["identity", "auth", "seal", "device"];
+const CHIP_CRATES: [&str; 5] = ["identity", "auth", "seal", "package", "device"];
 
 const LICENCES: [&str; 14] = [
     "0BSD",

@@ -10,7 +10,7 @@ use cert::tls::{Credential, HostTrust, TlsError, client_config};
 use identity::{Clock, Member};
 use message::problem::Problem;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{RequestBuilder, StatusCode, Url};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use rustls::{CertificateError, OtherError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,9 +20,9 @@ use crate::proxy::Proxy;
 /// Asks one host. Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     url: Url,
-    timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// Why there is no client for a host.
@@ -151,7 +151,7 @@ impl Client {
         self.call(self.http.get(self.at(path))).await
     }
 
-    fn at(&self, path: &str) -> Url {
+    pub(crate) fn at(&self, path: &str) -> Url {
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         let mut url = self.url.clone();
         url.set_path(path);
@@ -160,7 +160,13 @@ impl Client {
     }
 
     async fn call<Answer: DeserializeOwned>(&self, request: RequestBuilder) -> Result<Answer, CallError> {
-        let mut response = request.timeout(self.timeout).send().await.map_err(CallError::unreachable)?;
+        let response = request.timeout(self.timeout).send().await.map_err(CallError::unreachable)?;
+        let status = response.status();
+        read_answer(status, &Self::body(response).await?)
+    }
+
+    /// All of an answer, where it is not too long.
+    pub(crate) async fn body(mut response: Response) -> Result<Vec<u8>, CallError> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(CallError::unreachable)? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
@@ -168,7 +174,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        read_answer(response.status(), &body)
+        Ok(body)
     }
 }
 

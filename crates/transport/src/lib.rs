@@ -22,6 +22,7 @@
 
 mod channel;
 mod client;
+mod file;
 mod host_tls;
 mod join;
 mod link;
@@ -33,6 +34,7 @@ pub mod soap;
 
 pub use channel::{Channel, ChannelBinding, ChannelError};
 pub use client::{CallError, Client, ClientError};
+pub use file::FilePart;
 pub use host_tls::HostTls;
 pub use join::{JoinError, Joined, join, join_through};
 pub use link::Link;

@@ -5,9 +5,12 @@
 mod billing;
 mod bundles;
 mod chain;
+mod files;
+mod firmware;
 mod identity;
 mod memory;
 mod plant;
 mod quarantine;
 mod requests;
+mod rollouts;
 mod soap;

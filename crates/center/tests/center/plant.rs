@@ -1,6 +1,7 @@
 //! A center with a fleet: real certificates, real TLS or the bare router, a clock that is told the time.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use store::audit::Actor;
 use store::testing::TestDatabase;
 use store::{Schema, Store};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 use transport::{CallError, Client, HostTls, Limits, Peer, serve};
@@ -68,6 +70,7 @@ pub struct Plant {
     /// Another CA of devices of the same plant.
     pub other: IssuingCa,
     database: TestDatabase,
+    files: TempDir,
     records: u64,
 }
 
@@ -92,7 +95,8 @@ impl Plant {
         let plant = PlantCa::open(plant.certificate, plant.key).unwrap();
         let (certificate, key) = plant.issue_with_key(&member(), START, &SystemRandom).unwrap();
         let credential = tls::Credential::member(&trust, certificate, key.to_pkcs8().unwrap());
-        let (center, store) = opened(&database, &clock).await;
+        let files = tempfile::tempdir().unwrap();
+        let (center, store) = opened(&database, &files, &clock).await;
         Self {
             trust,
             clock,
@@ -102,6 +106,7 @@ impl Plant {
             issuing: IssuingCa::open(issuing.certificate, issuing.key).unwrap(),
             other: IssuingCa::open(other.certificate, other.key).unwrap(),
             database,
+            files,
             records: 0,
         }
     }
@@ -170,7 +175,7 @@ impl Plant {
     /// Ends the center and opens it again.
     pub async fn restart(&mut self) {
         self.store.close().await;
-        (self.center, self.store) = opened(&self.database, &self.clock).await;
+        (self.center, self.store) = opened(&self.database, &self.files, &self.clock).await;
     }
 
     /// Serves over TLS until the test ends; its address.
@@ -212,6 +217,11 @@ impl Plant {
         self.post(device, &serde_json::to_string(call).unwrap()).await
     }
 
+    /// The directory with the firmware packages.
+    pub fn files(&self) -> &Path {
+        self.files.path()
+    }
+
     pub fn desk(&self) -> &Desk {
         self.center.desk()
     }
@@ -240,6 +250,7 @@ impl Device {
             previous: None,
             event,
             results: Vec::new(),
+            firmware: None,
         }
     }
 
@@ -261,10 +272,11 @@ pub fn refusal<T>(result: Result<T, CallError>) -> Problem {
     }
 }
 
-async fn opened(database: &TestDatabase, clock: &Arc<TestClock>) -> (Arc<Center>, Store) {
+async fn opened(database: &TestDatabase, files: &TempDir, clock: &Arc<TestClock>) -> (Arc<Center>, Store) {
     let store = Store::open(&database.url, Schema::Center).await.unwrap();
     let desk = Desk::new(store.clone(), Arc::clone(clock) as _);
-    (Arc::new(Center::new(member(), desk, Arc::new(SystemRandom), Settings::default())), store)
+    let settings = Settings { files: files.path().into(), ..Settings::default() };
+    (Arc::new(Center::new(member(), desk, Arc::new(SystemRandom), settings)), store)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> T {

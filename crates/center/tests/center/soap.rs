@@ -91,7 +91,11 @@ fn every_kind_of_call_reads_back_from_soap() {
             sequence: 2.try_into().unwrap(),
             previous: Some(Nonce::new([0xfe; 16])),
             event,
-            results: vec![RequestResult { request: 7, outcome: Outcome::Refused { reason: text("no") } }],
+            results: vec![
+                RequestResult { request: 7, outcome: Outcome::Refused { reason: text("no") } },
+                RequestResult { request: 8, outcome: Outcome::Failed { reason: text("no room") } },
+            ],
+            firmware: Some("2.14.0".parse().unwrap()),
         };
         let read: Call = Envelope::parse(document(&call).as_bytes()).unwrap().message().unwrap();
         assert_eq!(read, call);

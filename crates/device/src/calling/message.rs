@@ -1,7 +1,7 @@
 //! The JSON of calls and answers, as far as a device needs it.
 
 use heapless::Vec;
-use identity::DeviceNumber;
+use identity::{DeviceNumber, FirmwareVersion};
 use serde::{Deserialize, Serialize};
 use serde_json_core::str::{EscapedStr, EscapedStringFragment};
 
@@ -64,6 +64,7 @@ pub(super) fn call(
             Event::Poll => EventBody::Poll,
         },
         results: &calling.results,
+        firmware: calling.firmware.map(FirmwareVersion::new),
     };
     let mut json = Vec::from_array([0; CALL_BYTES_MAX]);
     let length = serde_json_core::to_slice(&call, &mut json).map_err(|_| CallingError::NoRoom)?;
@@ -82,6 +83,8 @@ struct Call<'a> {
     event: EventBody<'a>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     results: &'a [RequestResult],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firmware: Option<FirmwareVersion>,
 }
 
 #[derive(Serialize)]
@@ -155,6 +158,7 @@ impl Request<'_> {
             }
             ("renewCertificate", ..) => Command::Work(Work::RenewCertificate),
             ("fetchFirmware", _, _, Some(package)) => Command::Work(Work::FetchFirmware { package }),
+            ("rollBackFirmware", _, _, Some(package)) => Command::Work(Work::RollBackFirmware { package }),
             _ => Command::Unknown,
         }
     }

@@ -45,8 +45,12 @@ impl Message for Call {
                 match outcome {
                     Outcome::Done => element.nest("Done", |_| {}),
                     Outcome::Refused { reason } => element.element("Refused", reason),
+                    Outcome::Failed { reason } => element.element("Failed", reason),
                 }
             });
+        }
+        if let Some(firmware) = &self.firmware {
+            body.element("Firmware", firmware);
         }
     }
 
@@ -58,6 +62,7 @@ impl Message for Call {
             previous: body.optional_value("Previous")?,
             event: read_event(body)?,
             results: all(body, "RequestResult", read_result)?,
+            firmware: body.optional_value("Firmware")?,
         })
     }
 }
@@ -85,6 +90,7 @@ impl Message for CallAnswer {
                     }
                     Command::RenewCertificate => element.nest("RenewCertificate", |_| {}),
                     Command::FetchFirmware { package } => element.element("FetchFirmware", package),
+                    Command::RollBackFirmware { package } => element.element("RollBackFirmware", package),
                 }
             });
         }
@@ -139,12 +145,13 @@ fn read_event(body: &mut Fields<'_>) -> Result<Event, Fault> {
 
 fn read_result(element: &mut Fields<'_>) -> Result<RequestResult, Fault> {
     let request = element.value("Request")?;
-    let outcome = match element.optional_value("Refused")? {
-        Some(reason) => Outcome::Refused { reason },
-        None => {
-            Fields::of(element.required("Done")?)?.end()?;
-            Outcome::Done
-        }
+    let outcome = if let Some(reason) = element.optional_value("Refused")? {
+        Outcome::Refused { reason }
+    } else if let Some(reason) = element.optional_value("Failed")? {
+        Outcome::Failed { reason }
+    } else {
+        Fields::of(element.required("Done")?)?.end()?;
+        Outcome::Done
     };
     Ok(RequestResult { request, outcome })
 }
@@ -157,8 +164,10 @@ fn read_request(element: &mut Fields<'_>) -> Result<Request, Fault> {
         Command::SetInitialValue { name, value }
     } else if within(element, "RenewCertificate", |_| Ok(()))?.is_some() {
         Command::RenewCertificate
+    } else if let Some(package) = element.optional_value("FetchFirmware")? {
+        Command::FetchFirmware { package }
     } else {
-        Command::FetchFirmware { package: element.value("FetchFirmware")? }
+        Command::RollBackFirmware { package: element.value("RollBackFirmware")? }
     };
     Ok(Request { request, command })
 }

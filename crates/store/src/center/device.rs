@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use identity::{CredentialState, DeviceNumber, HardwareUid};
+use identity::{CredentialState, DeviceNumber, FirmwareVersion, HardwareUid};
 
 use super::counter::Counter;
 use super::journal::{CallNumber, Head, LastCall, NONCE_BYTES};
@@ -54,6 +54,10 @@ pub struct Standing {
     pub last_call: Option<LastCall>,
     /// How many requests are open for it.
     pub requests: u64,
+    /// What it said last that it runs.
+    pub firmware: Option<FirmwareVersion>,
+    /// The number of its product's roll-out, where devices are asked something in one.
+    pub rollout: Option<u64>,
     /// Its counters.
     pub counters: Vec<Counter>,
     /// Where the journal ends, to which the call is to be appended.
@@ -73,6 +77,8 @@ pub struct Listed {
     pub calls: u64,
     /// When it called last.
     pub last_called: Option<i64>,
+    /// What it said last that it runs.
+    pub firmware: Option<FirmwareVersion>,
 }
 
 /// Stores what the authority says of devices, one after the other, in place of what it said before of the
@@ -159,7 +165,9 @@ pub async fn standing(
          last.id AS last_id, last.number AS last_number, last.nonce AS last_nonce, last.chained, \
          before.chain AS before_chain, before.released_by, \
          (SELECT count(*) FROM request WHERE request.device = device.number AND finished_by IS NULL) \
-         AS requests, head.id AS head_id, head.time AS head_time, head.hash AS head_hash, \
+         AS requests, firmware, (SELECT max(rollout.id) FROM rollout \
+         WHERE rollout.product = $4 AND rollout.state IN ('running', 'rolling-back')) AS rollout, \
+         head.id AS head_id, head.time AS head_time, head.hash AS head_hash, \
          counter.name AS counter, counter.base, counter.held \
          FROM device LEFT JOIN journal AS head ON head.id = (SELECT max(id) FROM journal) \
          LEFT JOIN quarantine AS before ON before.device = device.number AND before.chain = \
@@ -172,9 +180,24 @@ pub async fn standing(
         number.to_string(),
         &shown.public_key_sha256[..],
         &shown.issuer_sha256[..],
+        number.product().as_str(),
     )?;
     let counters = rows.iter().filter_map(StandingRow::counter).collect::<Result<_, _>>()?;
     rows.into_iter().next().map(|row| row.standing(counters)).transpose()
+}
+
+/// Stores what a device says that it runs.
+///
+/// # Errors
+/// The store fails.
+pub async fn set_firmware(
+    transaction: &mut Transaction,
+    number: &DeviceNumber,
+    version: FirmwareVersion,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE device SET firmware = $1 WHERE number = $2";
+    execute!(transaction, sql, version.to_string(), number.to_string())?;
+    Ok(())
 }
 
 /// Devices in the order of their numbers, after `after`.
@@ -182,26 +205,16 @@ pub async fn standing(
 /// # Errors
 /// The store fails.
 pub async fn list(snapshot: &mut Snapshot, after: &str, limit: u32) -> Result<Vec<Listed>, StoreError> {
-    let rows: Vec<(String, String, i64, i64, Option<i64>)> = fetch_all!(
+    let rows: Vec<ListedRow> = fetch_all!(
         snapshot,
         "SELECT number, state, changed, \
-         (SELECT count(journal.number) FROM journal WHERE journal.device = device.number), \
+         (SELECT count(journal.number) FROM journal WHERE journal.device = device.number) AS calls, \
          (SELECT max(time) FROM journal WHERE journal.device = device.number AND journal.number IS NOT NULL) \
-         FROM device WHERE number > $1 ORDER BY number LIMIT $2",
+         AS last_called, firmware FROM device WHERE number > $1 ORDER BY number LIMIT $2",
         after,
         i64::from(limit),
     )?;
-    rows.into_iter()
-        .map(|(number, state, changed, calls, last_called)| {
-            Ok(Listed {
-                number: parsed("device.number", &number)?,
-                state: parsed("device.state", &state)?,
-                changed,
-                calls: count("journal", calls)?,
-                last_called,
-            })
-        })
-        .collect()
+    rows.into_iter().map(Listed::try_from).collect()
 }
 
 /// How many devices are in each state.
@@ -216,6 +229,31 @@ pub async fn counts(snapshot: &mut Snapshot) -> Result<Vec<(CredentialState, u64
         .collect()
 }
 
+#[derive(sqlx::FromRow)]
+struct ListedRow {
+    number: String,
+    state: String,
+    changed: i64,
+    calls: i64,
+    last_called: Option<i64>,
+    firmware: Option<String>,
+}
+
+impl TryFrom<ListedRow> for Listed {
+    type Error = StoreError;
+
+    fn try_from(row: ListedRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            number: parsed("device.number", &row.number)?,
+            state: parsed("device.state", &row.state)?,
+            changed: row.changed,
+            calls: count("journal", row.calls)?,
+            last_called: row.last_called,
+            firmware: row.firmware.map(|version| parsed("device.firmware", &version)).transpose()?,
+        })
+    }
+}
+
 /// One for each counter of the device, or one without.
 #[derive(sqlx::FromRow)]
 struct StandingRow {
@@ -228,6 +266,8 @@ struct StandingRow {
     before_chain: Option<i64>,
     released_by: Option<i64>,
     requests: i64,
+    firmware: Option<String>,
+    rollout: Option<i64>,
     head_id: Option<i64>,
     head_time: Option<i64>,
     head_hash: Option<Vec<u8>>,
@@ -268,6 +308,8 @@ impl StandingRow {
             state: self.state.map(|state| parsed("device_key.state", &state)).transpose()?,
             is_issuer_known: self.keys_of_issuer > 0,
             requests: count("request", self.requests)?,
+            firmware: self.firmware.map(|version| parsed("device.firmware", &version)).transpose()?,
+            rollout: self.rollout.map(|id| count("rollout.id", id)).transpose()?,
             counters,
             journal,
         })

@@ -395,7 +395,7 @@ async fn desk_of(config: &AuthorityConfig, member: &MemberFiles, edge: &Edge) ->
 }
 
 /// The passphrase in a file, or what to do to have one.
-fn passphrase(file: &Path) -> anyhow::Result<Secret> {
+pub fn passphrase(file: &Path) -> anyhow::Result<Secret> {
     read_unlock_file(file).map_err(|error| {
         let advice = match &error {
             VaultError::UnlockFile { .. } => format!(

@@ -1,14 +1,16 @@
 //! `touchmark center ...`: the role that takes the calls of devices in the field.
 
 mod bundle;
+mod firmware;
 mod quarantine;
+mod rollout;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use center::{Center, Desk};
-use identity::{DeviceNumber, ProductCode, Role};
+use identity::{DeviceNumber, FirmwareVersion, ProductCode, Role};
 use message::call::{Command as DeviceCommand, CounterName, CounterValue, ShortText};
 use serde::Serialize;
 use store::{Schema, Store};
@@ -75,6 +77,12 @@ pub enum Command {
     /// Files for and from devices that no network joins to this center
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
+    /// Firmware packages, and the makers' keys that count
+    #[command(subcommand)]
+    Firmware(firmware::Command),
+    /// Which devices get a firmware package, and when no more
+    #[command(subcommand)]
+    Rollout(rollout::Command),
 }
 
 /// Arguments of a list.
@@ -119,8 +127,15 @@ pub enum RequestCommand {
         #[command(flatten)]
         role: CenterArguments,
     },
-    /// Get a firmware package
+    /// Get a firmware package, and run it unless what runs is as new
     FetchFirmware {
+        /// Its name
+        package: ShortText,
+        #[command(flatten)]
+        role: CenterArguments,
+    },
+    /// Get a firmware package, and run it although it may be older than what runs
+    RollBackFirmware {
         /// Its name
         package: ShortText,
         #[command(flatten)]
@@ -156,6 +171,8 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Release(arguments) => release(arguments, edge).await,
         Command::Quarantine(command) => quarantine::run(command, edge).await,
         Command::Bundle(command) => bundle::run(command, edge).await,
+        Command::Firmware(command) => firmware::run(command, edge).await,
+        Command::Rollout(command) => rollout::run(command, edge).await,
     }
 }
 
@@ -262,6 +279,7 @@ struct DeviceRow {
     changed: i64,
     calls: u64,
     last_called: Option<i64>,
+    firmware: Option<FirmwareVersion>,
 }
 
 async fn devices(after: Option<&DeviceNumber>, list: &ListArguments, edge: &Edge) -> anyhow::Result<()> {
@@ -272,9 +290,10 @@ async fn devices(after: Option<&DeviceNumber>, list: &ListArguments, edge: &Edge
         changed: device.changed,
         calls: device.calls,
         last_called: device.last_called,
+        firmware: device.firmware,
     };
     let rows: Vec<DeviceRow> = found.into_iter().map(row).collect();
-    edge.output.rows(&["device", "state", "since", "calls", "last call"], &rows, |row| {
+    edge.output.rows(&["device", "state", "since", "calls", "last call", "firmware"], &rows, |row| {
         let last_called = row.last_called.map_or("never".to_owned(), time);
         vec![
             row.device_number.to_string(),
@@ -282,6 +301,7 @@ async fn devices(after: Option<&DeviceNumber>, list: &ListArguments, edge: &Edge
             time(row.changed),
             row.calls.to_string(),
             last_called,
+            row.firmware.map_or("unknown".to_owned(), |version| version.to_string()),
         ]
     });
     Ok(())
@@ -400,6 +420,9 @@ async fn request(device: DeviceNumber, what: RequestCommand, edge: &Edge) -> any
         }
         RequestCommand::RenewCertificate { role } => (DeviceCommand::RenewCertificate, role),
         RequestCommand::FetchFirmware { package, role } => (DeviceCommand::FetchFirmware { package }, role),
+        RequestCommand::RollBackFirmware { package, role } => {
+            (DeviceCommand::RollBackFirmware { package }, role)
+        }
     };
     let desk = open_desk(&role.center()?, edge).await?;
     let request = desk.request(device.clone(), command, &person()).await?;

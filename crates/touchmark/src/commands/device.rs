@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex};
 use anyhow::Context;
 use cert::Fingerprint;
 use identity::profile::SymmetricForm;
-use identity::{ApparatusId, DeviceNumber, HardwareUid, ProductCode};
+use identity::{ApparatusId, DeviceNumber, FirmwareVersion, HardwareUid, ProductCode};
 use serde::Serialize;
 
 use super::Edge;
+use super::firmware::read_maker_key;
 use crate::durable::Privacy;
 use crate::emulator::{EmulatedDevice, Port, PortAddress};
 use crate::failure::Failure;
@@ -60,6 +61,12 @@ pub struct EmulateArguments {
     /// Where it answers: tcp:HOST:PORT, http://HOST:PORT/soap or serial:PATH; port 0 is a free one
     #[arg(long, value_name = "ADDRESS", default_value = "tcp:127.0.0.1:0")]
     listen: PortAddress,
+    /// The maker's public key, PEM: programmed into the fixed parameters of a device that has none yet
+    #[arg(long, value_name = "FILE", requires = "firmware")]
+    maker_key: Option<PathBuf>,
+    /// The version of the firmware that the device is built with
+    #[arg(long, value_name = "VERSION", requires = "maker_key")]
+    firmware: Option<FirmwareVersion>,
     #[command(flatten)]
     keys: KeyArguments,
 }
@@ -98,6 +105,9 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
 
 async fn emulate(arguments: EmulateArguments, edge: &Edge) -> anyhow::Result<()> {
     let mut device = arguments.keys.give_to(device_of(&arguments, edge)?)?;
+    if let Some((path, version)) = arguments.maker_key.as_ref().zip(arguments.firmware) {
+        device.set_fixed_parameters(&read_maker_key(path)?, version)?;
+    }
     let port = Port::open(&arguments.listen)
         .await
         .with_context(|| format!("cannot answer at {}", arguments.listen))?;
@@ -211,6 +221,7 @@ fn show(arguments: &ShowArguments, edge: &Edge) -> anyhow::Result<()> {
     let shown = Shown {
         product: device.product(),
         hardware_uid: device.hardware_uid(),
+        firmware: device.running()?.map(|running| running.version),
         confirmed: holding.is_some() && holding == confirmed,
         holding,
         apparatus_id: pack.as_ref().and_then(|pack| pack.symmetric).map(|(apparatus_id, _)| apparatus_id),
@@ -229,6 +240,8 @@ fn show(arguments: &ShowArguments, edge: &Edge) -> anyhow::Result<()> {
 struct Shown {
     product: ProductCode,
     hardware_uid: HardwareUid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firmware: Option<FirmwareVersion>,
     holding: Option<DeviceNumber>,
     confirmed: bool,
     certificate_sha256: Option<String>,
@@ -240,6 +253,9 @@ struct Shown {
 impl Shown {
     fn for_people(&self) -> String {
         let mut text = format!("product       {}\nhardware uid  {}\n", self.product, self.hardware_uid);
+        if let Some(version) = self.firmware {
+            text += &format!("firmware      {version}\n");
+        }
         let Some(number) = &self.holding else { return text + "holding       nothing" };
         let state = if self.confirmed { "confirmed" } else { "not confirmed" };
         text += &format!("holding       {number}, {state}");

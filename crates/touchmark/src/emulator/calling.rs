@@ -3,6 +3,7 @@
 use device::calling::{Calling, Event, Outcome};
 use device::slots::StoreError;
 
+use super::firmware::ProgramError;
 use super::{EmulatedDevice, Silence};
 
 /// Why a device cannot call.
@@ -20,6 +21,9 @@ pub enum CallingError {
     /// The device has no number yet.
     #[error("the device has no number yet")]
     NoNumber,
+    /// The device cannot say what firmware it runs.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
 }
 
 impl EmulatedDevice {
@@ -54,7 +58,11 @@ impl EmulatedDevice {
     /// The NVRAM fails, or the device has no number.
     pub fn make_call(&mut self, event: Event<'_>) -> Result<Calling, CallingError> {
         let number = self.confirmed_number().map_err(CallingError::Nvram)?.ok_or(CallingError::NoNumber)?;
-        self.change_calling(|calling| calling.make(&number, event))
+        let running = self.running()?;
+        self.change_calling(|calling| {
+            calling.set_firmware(running.map(|running| running.version));
+            calling.make(&number, event)
+        })
     }
 
     /// Takes the answer, JSON, to the call that had none, and does what it asks.

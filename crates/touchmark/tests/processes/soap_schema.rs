@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use identity::CredentialState;
 use identity::line::{Refusal, Session};
 use identity::profile::SymmetricForm;
+use identity::{CredentialState, FirmwareVersion};
 use message::bytes::{Bytes, SecretBytes};
 use message::call::{
     Call, CallAnswer, Command as Order, Counter, Event, Nonce, Outcome, Request, RequestResult, ShortText,
@@ -184,7 +184,11 @@ fn of_devices_and_centers() -> Vec<String> {
         Event::Manual { note: text_of("ring me") },
         Event::Poll,
     ];
-    let outcomes = [Outcome::Done, Outcome::Refused { reason: text_of("no") }];
+    let outcomes = [
+        Outcome::Done,
+        Outcome::Refused { reason: text_of("no") },
+        Outcome::Failed { reason: text_of("no room") },
+    ];
     let results: Vec<_> =
         (1..).zip(outcomes).map(|(request, outcome)| RequestResult { request, outcome }).collect();
     let made = |event: Event, previous, results: &[RequestResult]| Call {
@@ -193,6 +197,7 @@ fn of_devices_and_centers() -> Vec<String> {
         sequence: u32::MAX.try_into().unwrap(),
         previous,
         event,
+        firmware: (!results.is_empty()).then_some(FirmwareVersion::new([2, 14, u32::MAX])),
         results: results.to_vec(),
     };
     let commands = [
@@ -200,6 +205,7 @@ fn of_devices_and_centers() -> Vec<String> {
         Order::SetInitialValue { name: total.name.clone(), value: total.value },
         Order::RenewCertificate,
         Order::FetchFirmware { package: text_of("3012-2.1") },
+        Order::RollBackFirmware { package: text_of("3012-2.0") },
     ];
     let requests: Vec<_> =
         (1..).zip(commands).map(|(request, command)| Request { request, command }).collect();

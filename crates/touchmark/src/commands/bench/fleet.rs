@@ -241,6 +241,7 @@ async fn call(connection: &mut SendRequest<Body>, server: SocketAddr, device: &D
         previous: None,
         event: Event::Counter { counters: vec![total] },
         results: Vec::new(),
+        firmware: None,
     };
     let request = Request::post("/v1/calls")
         .header(HOST, server.to_string())

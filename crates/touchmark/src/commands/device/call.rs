@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use cert::Fingerprint;
 use cert::tls::{Credential, HostTrust};
-use device::calling::{Event, Outcome};
-use identity::{DeviceNumber, Member, MemberName};
+use device::calling::{Event, Outcome, Work};
+use identity::{DeviceNumber, FirmwareVersion, Member, MemberName};
 use message::call::{Call, CallAnswer, Counter, CounterName, CounterValue, Percent, Request, ShortText};
 use message::problem::ProblemCode;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use transport::{CallError, Client};
 
 use super::{Edge, open};
 use crate::config::ProxyConfig;
-use crate::emulator::{EmulatedDevice, HeldPack};
+use crate::emulator::{EmulatedDevice, FetchError, HeldPack};
 use crate::failure::Failure;
 
 /// What the device calls about.
@@ -100,7 +100,7 @@ pub async fn run(command: CallCommand, edge: &Edge) -> anyhow::Result<()> {
     caller.send_unanswered().await?;
     caller.call(command.event()).await?;
     for _ in 0..FURTHER_CALLS_MAX {
-        caller.work()?;
+        caller.work().await?;
         match caller.device.calling()?.owed() {
             Some(event) => caller.call(event).await?,
             None => break,
@@ -170,6 +170,8 @@ struct Made {
 #[serde(rename_all = "camelCase")]
 struct Called<'a> {
     device_number: &'a DeviceNumber,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firmware: Option<FirmwareVersion>,
     calls: &'a [Made],
     counters: BTreeMap<&'a str, u64>,
 }
@@ -191,11 +193,27 @@ impl Caller {
     }
 
     /// Sees to what the center has asked for and what takes the device some time.
-    fn work(&mut self) -> anyhow::Result<()> {
+    async fn work(&mut self) -> anyhow::Result<()> {
         while let Some(task) = self.device.calling()?.task() {
-            self.device.finish_task(task.request, Outcome::refused("this device cannot do that"))?;
+            let outcome = match &task.work {
+                Work::RenewCertificate => Outcome::refused("this device cannot do that"),
+                Work::FetchFirmware { package } => self.fetch_firmware(package, false).await?,
+                Work::RollBackFirmware { package } => self.fetch_firmware(package, true).await?,
+            };
+            self.device.finish_task(task.request, outcome)?;
         }
         Ok(())
+    }
+
+    async fn fetch_firmware(&mut self, package: &str, is_roll_back: bool) -> anyhow::Result<Outcome> {
+        let fetched = self.device.fetch_firmware(&self.client, package, is_roll_back).await;
+        fetched.map_err(|error| match error {
+            FetchError::Broken(_) => Failure::new(format!("{} has not fetched {package} yet", self.number))
+                .because(error)
+                .advise("call again: what has come is kept, and it goes on from there")
+                .into(),
+            error => error.into(),
+        })
     }
 
     fn require_counters(&mut self) -> anyhow::Result<()> {
@@ -268,7 +286,11 @@ impl Caller {
         for (name, value) in &counters {
             text.push_str(&format!("{name} stands at {value}\n"));
         }
-        let called = Called { device_number: &self.number, calls: &self.made, counters };
+        let firmware = self.device.running()?.map(|running| running.version);
+        if let Some(version) = firmware {
+            text.push_str(&format!("it runs version {version}\n"));
+        }
+        let called = Called { device_number: &self.number, firmware, calls: &self.made, counters };
         edge.output.object(&called, text.trim_end());
         Ok(())
     }

@@ -7,7 +7,7 @@ use identity::profile::KeyAlgorithm;
 use identity::{DeviceNumber, Role, Transition};
 use message::bytes::Bytes;
 use message::join::Membership;
-use pki::{IssueError, IssuingCa, KeyError, PlantCa, SigningKey};
+use pki::{IssueError, IssuingCa, KeyError, PlantCa, Publication, SigningKey};
 use store::audit::{Actor, Cause};
 use store::authority::allotment;
 use store::authority::ca::{self, Ca, CaName};
@@ -21,6 +21,7 @@ use crate::desk::Desk;
 use crate::error::AuthorityError;
 use crate::history::end_of;
 use crate::in_flight::InFlight;
+use crate::publication::Responders;
 use crate::sealing::OpenedKeys;
 use crate::setup::ca_key_context;
 
@@ -34,6 +35,7 @@ pub struct Authority {
     pub(crate) in_flight: InFlight,
     pub(crate) cores: Cores,
     pub(crate) opened_keys: OpenedKeys,
+    pub(crate) responders: Responders,
     pub(crate) actor: Actor,
 }
 
@@ -92,14 +94,20 @@ impl Authority {
         if let Some(common) = common {
             trust = trust.with_common(&common.certificate)?;
         }
+        let issuing = IssuingCa::open(issuing.certificate.clone(), key(&vault, CaName::Issuing, &issuing)?)?;
+        let issuing = match &desk.published {
+            Some(url) => issuing.published(Publication::new(url.clone(), CaName::Issuing.as_str())),
+            None => issuing,
+        };
         Ok(Arc::new(Self {
             trust,
-            issuing: IssuingCa::open(issuing.certificate.clone(), key(&vault, CaName::Issuing, &issuing)?)?,
+            issuing,
             plant: PlantCa::open(plant.certificate.clone(), key(&vault, CaName::Plant, &plant)?)?,
             vault,
             in_flight: InFlight::default(),
             cores: Cores::default(),
             opened_keys: OpenedKeys::default(),
+            responders: Responders::default(),
             actor: Actor::member(&desk.member),
             desk,
         }))

@@ -21,13 +21,15 @@
 //! | `sealing` | what only a device can open, and the keys for it |
 //! | `report` | what became of packs at the factories, with each device's proof |
 //! | `bundling` | the same requests from factories without a link, in signed files |
-//! | `voiding` | withdrawing a credential |
+//! | `voiding` | withdrawing credentials, one or all that have something in common |
+//! | `withdrawal` | what gateways are told of it |
 //! | `registration` | what authenticators are told of devices |
 //! | `admission` | members: invite, join, admit, revoke |
 //! | `standing` | whom a device is taken for |
 //! | `device_feed` | what centers are told of devices |
 //! | `status` | the figures, and whether they add up |
-//! | `routes` | the same as HTTP |
+//! | `publication` | CRLs and OCSP, for everyone |
+//! | `routes` | the same as HTTP, and `publication_routes` for everyone |
 //!
 //! To add an occasion: a file with an `impl Authority` (or `impl Desk`), one unit of work on the
 //! store with its audit entry, and a route that translates.
@@ -51,6 +53,8 @@ mod making;
 mod on_the_spot;
 mod order;
 mod pre_write_key;
+mod publication;
+mod publication_routes;
 mod registration;
 mod renewal;
 mod report;
@@ -61,6 +65,7 @@ mod standing;
 mod status;
 mod succession;
 mod voiding;
+mod withdrawal;
 
 pub use authority::{Authority, OpenError};
 pub use bundling::{FactoryBundle, Imported};
@@ -72,3 +77,4 @@ pub use pre_write_key::{DeviceKey, ExportedKey, PRE_WRITE_KEY_BYTES};
 pub use routes::{OPEN_TO_ALL, OPEN_TO_COMMON};
 pub use setup::{Ceremony, Names, SetupError};
 pub use status::{AuthorityStatus, FactoryFigures, MemberFigures};
+pub use voiding::{Selected, VoidedCounts};

@@ -26,6 +26,7 @@ use message::report::{Report, ReportAnswer};
 use message::shut_out::ShutOut;
 use message::soap::Operation;
 use message::standing::DeviceStanding;
+use message::withdrawal::{WithdrawalQuery, Withdrawals};
 use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
 use transport::{Authenticator, Center, ChannelBinding, Device, Gateway, Json, Origin, Refused};
 use utoipa::OpenApi;
@@ -56,6 +57,7 @@ impl Authority {
             .routes(routes!(collections))
             .routes(routes!(allotment))
             .routes(routes!(reports))
+            .routes(routes!(withdrawals))
             .routes(routes!(join))
             .routes(routes!(members))
             .routes(routes!(identity))
@@ -71,7 +73,8 @@ impl Authority {
             .merge(est::routes())
             .route("/soap", get(wsdl))
             .route("/openapi.json", get(async move || description))
-            .with_state(self)
+            .with_state(Arc::clone(&self))
+            .merge(self.publication_router())
     }
 }
 
@@ -188,6 +191,26 @@ async fn reports(
 ) -> Result<Json<ReportAnswer>, Refused> {
     authority.desk().admit(&gateway).await.map_err(refused)?;
     Ok(Json(authority.report(&gateway.name, report).await.map_err(refused)?))
+}
+
+/// Which credentials of the asking gateway's factory were withdrawn here, as it follows it.
+#[utoipa::path(
+    get, path = "/v1/withdrawals", params(WithdrawalQuery),
+    responses(
+        (status = 200, description = "The records that come next.", body = Withdrawals),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn withdrawals(
+    State(authority): Shared,
+    gateway: Gateway,
+    query: Result<Query<WithdrawalQuery>, QueryRejection>,
+) -> Result<Json<Withdrawals>, Refused> {
+    let Query(query) =
+        query.map_err(|rejection| Refused::new(ProblemCode::MalformedRequest, rejection.body_text()))?;
+    authority.desk().admit(&gateway).await.map_err(refused)?;
+    Ok(Json(authority.desk().withdrawals(&gateway.name, query.after).await.map_err(refused)?))
 }
 
 /// Makes a newcomer with a join token a gateway, an authenticator, a service or a center.

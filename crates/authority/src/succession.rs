@@ -14,7 +14,7 @@ use std::slice;
 use std::sync::Arc;
 
 use cert::{DeviceIdentity, Fingerprint};
-use identity::{CredentialState, DeviceNumber, HardwareUid, Transition};
+use identity::{CredentialState, DeviceNumber, HardwareUid, RevocationReason, Transition};
 use message::bytes::SecretBytes;
 use message::pack::{CertificatePack, PackKey};
 use message::problem::ProblemCode;
@@ -26,6 +26,7 @@ use store::audit::{Actor, Cause};
 use store::authority::change::Change;
 use store::authority::device;
 use store::authority::product::{self, Product};
+use store::authority::revocation;
 use store::authority::successor::{self, Intent, SuccessionCause, Successor, SuccessorId};
 
 use crate::authority::Authority;
@@ -244,6 +245,8 @@ impl Desk {
                     let cause = |action| Cause { time: now, actor: actor.as_str(), action };
                     let before = cause("credential.succeed");
                     history.void_all(transaction, before, Some(&shown.id), "succeeded").await?;
+                    let numbers = slice::from_ref(&device.number);
+                    revocation::give_reason(transaction, numbers, RevocationReason::Superseded).await?;
                     let transitions = match shown.state {
                         CredentialState::Written => vec![Transition::Verify],
                         _ => vec![Transition::Write, Transition::Verify],

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use identity::{Member, Random};
 use tokio::time::sleep;
-use transport::Client;
+use transport::{Client, HostTls};
 
 use crate::desk::Desk;
 use crate::files::Files;
@@ -33,13 +33,20 @@ pub struct Center {
     pub(crate) desk: Desk,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) files: Files,
+    /// Where devices come in, to end what a device has open that may not come any more.
+    pub(crate) tls: Option<Arc<HostTls>>,
     settings: Settings,
 }
 
 impl Center {
     /// The center that its certificate names `member`, with its books.
     pub fn new(member: Member, desk: Desk, random: Arc<dyn Random>, settings: Settings) -> Self {
-        Self { member, desk, random, files: Files::new(&settings.files), settings }
+        Self { member, desk, random, files: Files::new(&settings.files), tls: None, settings }
+    }
+
+    /// The same center, which serves at `tls` and so can end connections there.
+    pub fn serving_at(self, tls: Arc<HostTls>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// The center's books.

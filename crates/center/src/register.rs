@@ -3,6 +3,8 @@
 //! The center follows the authority's registrations, each record once and in order. What the authority
 //! says last of a device's key counts from then on, also for connections that are open.
 
+use std::collections::HashSet;
+
 use identity::{CredentialState, DeviceNumber};
 use message::bytes::Bytes;
 use message::fleet::{DeviceRegistration, DeviceRegistrations};
@@ -10,7 +12,7 @@ use serde::Serialize;
 use store::audit::{self, Actor};
 use store::center::device::{self, Device};
 use store::center::feed;
-use transport::Client;
+use transport::{Client, Peer};
 
 use crate::center::Center;
 use crate::error::CenterError;
@@ -44,7 +46,10 @@ impl Center {
     /// A record is missing before them or is not one, or the store fails.
     pub async fn register(&self, registrations: DeviceRegistrations) -> Result<(), CenterError> {
         let (now, actor) = (self.desk.now(), Actor::member(&self.member));
-        self.desk
+        let refused: Vec<_> =
+            registrations.records.iter().filter(|record| !is_admitted(record)).map(key_of).collect();
+        let stored: Result<(), CenterError> = self
+            .desk
             .store
             .write(move |transaction| {
                 Box::pin(async move {
@@ -67,8 +72,37 @@ impl Center {
                     Ok(feed::advance(transaction, stored, now).await?)
                 })
             })
-            .await
+            .await;
+        stored?;
+        self.end_connections(&refused);
+        Ok(())
     }
+
+    /// Ends the open connections of devices with these keys. Their next request would be refused; but one
+    /// that is silent would stay.
+    fn end_connections(&self, refused: &[(DeviceNumber, Vec<u8>)]) {
+        let Some(tls) = self.tls.as_ref().filter(|_| !refused.is_empty()) else { return };
+        let refused: HashSet<(&DeviceNumber, &[u8])> =
+            refused.iter().map(|(number, key)| (number, key.as_slice())).collect();
+        let ended = tls.end_connections(|peer| match peer {
+            Peer::Device(device) => {
+                refused.contains(&(&device.number, device.spki_sha256.as_bytes().as_slice()))
+            }
+            Peer::Member(_) | Peer::Common(_) | Peer::Nobody => false,
+        });
+        if ended > 0 {
+            tracing::info!(ended, "devices were shut out while they were connected");
+        }
+    }
+}
+
+/// Whether a device may still call with this key, by what the authority says last.
+fn is_admitted(record: &DeviceRegistration) -> bool {
+    !matches!(record.state, CredentialState::Suspect | CredentialState::Voided)
+}
+
+fn key_of(record: &DeviceRegistration) -> (DeviceNumber, Vec<u8>) {
+    (record.device_number.clone(), record.public_key_sha256.0.clone())
 }
 
 /// What the audit log says of one record.

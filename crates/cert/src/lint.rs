@@ -44,6 +44,8 @@ pub enum Kind {
     Device,
     /// What the devices of a batch have in common.
     Common,
+    /// An OCSP responder of an issuing CA.
+    OcspResponder,
 }
 
 /// A rule that a certificate breaks.
@@ -146,7 +148,7 @@ impl Rule {
     }
 }
 
-const ALL: &[Kind] = &[Kind::Root, Kind::Ca, Kind::Member, Kind::Device, Kind::Common];
+const ALL: &[Kind] = &[Kind::Root, Kind::Ca, Kind::Member, Kind::Device, Kind::Common, Kind::OcspResponder];
 const CAS: &[Kind] = &[Kind::Root, Kind::Ca];
-const END_ENTITIES: &[Kind] = &[Kind::Member, Kind::Device, Kind::Common];
-const BELOW_ROOT: &[Kind] = &[Kind::Ca, Kind::Member, Kind::Device, Kind::Common];
+const END_ENTITIES: &[Kind] = &[Kind::Member, Kind::Device, Kind::Common, Kind::OcspResponder];
+const BELOW_ROOT: &[Kind] = &[Kind::Ca, Kind::Member, Kind::Device, Kind::Common, Kind::OcspResponder];

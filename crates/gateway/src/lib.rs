@@ -16,6 +16,7 @@
 //! | `result`, `evidence` | what became of a lease, and whether the device proves it |
 //! | `report` | the outbox, upstream |
 //! | `bundling` | the same without a link: orders and reports out, packs and answers in, in signed files |
+//! | `withdrawal` | what the authority has withdrawn |
 //! | `upkeep` | leases that ran out, keys to erase, and the clockwork of it all |
 //! | `admission` | stations: invite, join, admit, revoke |
 //! | `status` | the figures of the factory |
@@ -45,6 +46,7 @@ mod routes;
 mod status;
 mod upkeep;
 mod upstream;
+mod withdrawal;
 
 pub use admission::JoinStationError;
 pub use bundling::{Exported, Taken};
@@ -56,3 +58,4 @@ pub use replenish::{ReplenishError, Replenishment};
 pub use report::Drained;
 pub use store::audit::Actor;
 pub use upstream::{Answer, Upstream, UpstreamError};
+pub use withdrawal::WithdrawalError;

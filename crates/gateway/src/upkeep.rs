@@ -35,7 +35,13 @@ impl Gateway {
     /// Does all that a gateway does by itself, until the future is dropped. Failures are logged and
     /// tried again.
     pub async fn run(self: &Arc<Self>) {
-        tokio::join!(self.keep_up(), self.keep_reporting(), self.keep_stocked(), self.keep_taking_bundles());
+        tokio::join!(
+            self.keep_up(),
+            self.keep_reporting(),
+            self.keep_stocked(),
+            self.keep_taking_bundles(),
+            self.keep_withdrawing()
+        );
     }
 
     /// Makes leases that ran out suspect, and erases the keys of packs that nobody needs any more.
@@ -181,7 +187,7 @@ impl Gateway {
 }
 
 /// Pauses between tries, twice as long each time.
-struct Pause(Duration);
+pub(crate) struct Pause(Duration);
 
 impl Default for Pause {
     fn default() -> Self {
@@ -190,7 +196,7 @@ impl Default for Pause {
 }
 
 impl Pause {
-    async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         sleep(self.0).await;
         self.0 = (self.0 * 2).min(PAUSE_MAX);
     }

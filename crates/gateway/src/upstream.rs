@@ -11,6 +11,7 @@ use message::join::{MemberRequest, Membership};
 use message::pack::CredentialPack;
 use message::problem::Problem;
 use message::report::{Report, ReportAnswer};
+use message::withdrawal::Withdrawals;
 use transport::{CallError, Client};
 
 use std::pin::Pin;
@@ -33,6 +34,8 @@ pub trait Upstream: Send + Sync {
     fn issue_for_device<'a>(&'a self, request: &'a DevicePackRequest) -> Answer<'a, CredentialPack>;
     /// What became of packs.
     fn report<'a>(&'a self, report: &'a Report) -> Answer<'a, ReportAnswer>;
+    /// What was withdrawn after the record of this number.
+    fn withdrawals(&self, after: u64) -> Answer<'_, Withdrawals>;
     /// A certificate for a station that joins.
     fn member<'a>(&'a self, request: &'a MemberRequest) -> Answer<'a, Membership>;
 }
@@ -70,6 +73,10 @@ impl Upstream for Client {
 
     fn report<'a>(&'a self, report: &'a Report) -> Answer<'a, ReportAnswer> {
         Box::pin(async { Ok(self.post_json("/v1/reports", report).await?) })
+    }
+
+    fn withdrawals(&self, after: u64) -> Answer<'_, Withdrawals> {
+        Box::pin(async move { Ok(self.get_json(&format!("/v1/withdrawals?after={after}")).await?) })
     }
 
     fn member<'a>(&'a self, request: &'a MemberRequest) -> Answer<'a, Membership> {

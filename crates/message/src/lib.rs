@@ -14,6 +14,7 @@
 //! | writing | station and device | [`device`] |
 //! | write results | station and gateway | [`result`] |
 //! | reports | gateway and authority | [`report`] |
+//! | what was withdrawn | gateway and authority | [`withdrawal`] |
 //! | collecting an owed certificate | device and authority | [`collection`] |
 //! | recovering with a common certificate | device and authority | [`recovery`] |
 //! | standing | device and authority | [`standing`] |
@@ -50,3 +51,4 @@ pub mod shut_out;
 pub mod soap;
 pub mod standing;
 pub mod status;
+pub mod withdrawal;

@@ -12,9 +12,11 @@ use spki::SubjectPublicKeyInfoOwned;
 use x509_cert::time::Time;
 use zeroize::Zeroizing;
 
+use crate::crl::CrlPartition;
 use crate::key::{SigningKey, public_key_info};
 use crate::name::{self, NameText};
 use crate::profile::{self, Extensions, Profile};
+use crate::publication::Publication;
 use crate::request::SigningRequest;
 use crate::serial::CertificateSerial;
 use crate::signer::{self, IssueError, Linted, Signer};
@@ -32,7 +34,8 @@ pub struct DeviceProfile {
 
 /// The CA that signs devices.
 pub struct IssuingCa {
-    signer: Signer,
+    pub(crate) signer: Signer,
+    publication: Option<Publication>,
     templates: RwLock<HashMap<TemplateKey, Arc<Template>>>,
 }
 
@@ -40,6 +43,8 @@ pub struct IssuingCa {
 #[derive(PartialEq, Eq, Hash)]
 struct TemplateKey {
     profile: DeviceProfile,
+    /// Where the CA publishes, a certificate names the CRL of its partition.
+    partition: Option<CrlPartition>,
     number_length: usize,
     is_not_before_general: bool,
     is_not_after_general: bool,
@@ -109,7 +114,17 @@ impl IssuingCa {
     /// Where they do not belong together.
     pub fn open(certificate: Vec<u8>, key: SigningKey) -> Result<Self, IssueError> {
         let signer = Signer::open(certificate, key)?;
-        Ok(Self { signer, templates: RwLock::default() })
+        Ok(Self { signer, publication: None, templates: RwLock::default() })
+    }
+
+    /// The same CA, whose certificates say where its CRLs and its OCSP responder are.
+    pub fn published(self, publication: Publication) -> Self {
+        Self { publication: Some(publication), ..self }
+    }
+
+    /// Where the CA publishes, if it does.
+    pub fn publication(&self) -> Option<&Publication> {
+        self.publication.as_ref()
     }
 
     /// The CA's certificate, DER.
@@ -205,6 +220,7 @@ impl IssuingCa {
     ) -> Result<Arc<Template>, IssueError> {
         let key = TemplateKey {
             profile: profile.clone(),
+            partition: self.publication.as_ref().map(|_| CrlPartition::of(serial.as_bytes())),
             number_length: number.text().len(),
             is_not_before_general: matches!(validity.not_before(), Time::GeneralTime(_)),
             is_not_after_general: matches!(validity.not_after(), Time::GeneralTime(_)),
@@ -233,7 +249,11 @@ impl IssuingCa {
         let profile = Profile {
             issuer: self.signer.name.clone(),
             subject: name::device_name(profile.organization.as_ref(), number)?,
-            extensions: Extensions::Device,
+            extensions: Extensions::Device(
+                self.publication
+                    .clone()
+                    .map(|publication| (publication, CrlPartition::of(serial.as_bytes()))),
+            ),
         };
         signer::encode(&self.signer.key, profile, serial, public_key, validity)
     }
@@ -287,11 +307,14 @@ mod tests {
 
     #[test]
     fn a_filled_template_is_what_the_builder_makes() {
-        let ca = issuing_ca();
-        let inputs = (profile(), "[A-Z0-9]{4,8}-[0-9]{6,12}", time(), time());
+        let unpublished = issuing_ca();
+        let publication = Publication::new("http://pki.example".parse().unwrap(), "issuing");
+        let published = issuing_ca().published(publication);
+        let inputs = (any::<bool>(), profile(), "[A-Z0-9]{4,8}-[0-9]{6,12}", time(), time());
         let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-        proptest!(config, |((profile, number, one, other) in inputs)| {
+        proptest!(config, |((is_published, profile, number, one, other) in inputs)| {
             prop_assume!(one != other);
+            let ca = if is_published { &published } else { &unpublished };
             let number: DeviceNumber = number.parse().unwrap();
             let validity = Validity::new(one.min(other), one.max(other)).unwrap();
             let prepared = ca.prepare(&profile, &number, validity, &SystemRandom).unwrap().certificate;

@@ -10,13 +10,17 @@
 //! | [`CommonCa`] | P-256 | what the devices of a batch have in common | [`common`] |
 //!
 //! Whatever is signed was linted first: a CA makes a `Linted`, and signing consumes it, so that the
-//! bytes that were looked at are the bytes that are signed. A new kind of certificate is a new
+//! bytes that were looked at are the bytes that are signed. An issuing CA also signs CRLs (`crl`) and the
+//! certificates of its OCSP responders (`ocsp`). A new kind of certificate is a new
 //! `Extensions` in `profile`, a rule set in `cert::lint`, and a method of the CA that may sign it.
 
+mod crl;
 mod key;
 mod key_file;
 mod name;
+mod ocsp;
 mod profile;
+mod publication;
 mod request;
 mod serial;
 mod signer;
@@ -30,11 +34,16 @@ pub mod member;
 pub mod root;
 
 pub use common::CommonCa;
+pub use crl::{CrlContent, CrlPartition, ParsePartitionError, RevokedCertificate};
 pub use device::{DeviceCredential, DeviceProfile, IssuingCa, PreparedCertificate, PreparedDevice};
 pub use key::{KeyError, SigningKey};
 pub use key_file::{KeyFileError, decrypt_key, encrypt_key};
 pub use member::PlantCa;
 pub use name::{NameText, ParseNameTextError};
+pub use ocsp::{
+    ASKED_MAX, CertificateId, CertificateStatus, OcspRefusal, OcspRequest, OcspResponder, PreparedResponder,
+};
+pub use publication::{ParsePublishedUrlError, Publication, PublishedUrl};
 pub use request::{RequestError, RequestedSubject, SigningRequest};
 pub use root::{IssuedCa, Root};
 pub use serial::CertificateSerial;

@@ -2,8 +2,12 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use cert::common::{RECOVERY_PURPOSE, batch_urn};
-use const_oid::db::rfc5280::{ID_KP_CLIENT_AUTH, ID_KP_SERVER_AUTH};
-use der::asn1::{Ia5String, OctetString};
+use const_oid::db::rfc5280::{
+    ID_AD_CA_ISSUERS, ID_AD_OCSP, ID_KP_CLIENT_AUTH, ID_KP_OCSP_SIGNING, ID_KP_SERVER_AUTH,
+};
+use const_oid::db::rfc6960::ID_PKIX_OCSP_NOCHECK;
+use der::Encode;
+use der::asn1::{Ia5String, Null, OctetString};
 use identity::{CommonBatch, Member};
 use spki::SubjectPublicKeyInfoRef;
 use x509_cert::builder::Result;
@@ -11,11 +15,14 @@ use x509_cert::builder::profile::BuilderProfile;
 use x509_cert::certificate::TbsCertificate;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName,
-    SubjectKeyIdentifier,
+    AccessDescription, AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage,
+    KeyUsage, KeyUsages, SubjectAltName, SubjectKeyIdentifier,
 };
 use x509_cert::ext::{Extension, ToExtension};
 use x509_cert::name::Name;
+
+use crate::crl::CrlPartition;
+use crate::publication::{Publication, distribution_points, uri};
 
 /// The octets of a key identifier.
 pub(crate) const KEY_IDENTIFIER_OCTETS: usize = 20;
@@ -40,10 +47,13 @@ pub(crate) enum Extensions {
     Ca { below: u8, is_root: bool },
     /// A member and its name.
     Member(Member),
-    /// A device; its name is its subject (IEEE 802.1AR clause 8.6).
-    Device,
     /// What the devices of a batch have in common.
     Common(CommonBatch),
+    /// A device; its name is its subject (IEEE 802.1AR clause 8.6). It says where its CA publishes, and
+    /// which CRL would list it.
+    Device(Option<(Publication, CrlPartition)>),
+    /// A responder that speaks for the CA for a short time (RFC 6960 clause 4.2.2.2).
+    OcspResponder,
 }
 
 impl BuilderProfile for Profile {
@@ -89,6 +99,23 @@ impl BuilderProfile for Profile {
             };
             add(&|others| identifier.to_extension(subject, others))?;
         }
+        match &self.extensions {
+            Extensions::Device(Some((publication, partition))) => {
+                let points = distribution_points(&publication.crl(*partition))?;
+                add(&|others| points.to_extension(subject, others))?;
+                let access = information_access(publication)?;
+                add(&|others| access.to_extension(subject, others))?;
+            }
+            Extensions::OcspResponder => {
+                let extn_value = OctetString::new(Null.to_der()?)?;
+                let mark = Extension { extn_id: ID_PKIX_OCSP_NOCHECK, critical: false, extn_value };
+                add(&|_| Ok(mark.clone()))?;
+            }
+            Extensions::Ca { .. }
+            | Extensions::Member(_)
+            | Extensions::Common(_)
+            | Extensions::Device(None) => {}
+        }
         Ok(extensions)
     }
 }
@@ -97,18 +124,20 @@ impl Profile {
     fn constraints(&self) -> BasicConstraints {
         match self.extensions {
             Extensions::Ca { below, .. } => BasicConstraints { ca: true, path_len_constraint: Some(below) },
-            Extensions::Member(_) | Extensions::Device | Extensions::Common(_) => {
-                BasicConstraints { ca: false, path_len_constraint: None }
-            }
+            Extensions::Member(_)
+            | Extensions::Device(_)
+            | Extensions::Common(_)
+            | Extensions::OcspResponder => BasicConstraints { ca: false, path_len_constraint: None },
         }
     }
 
     fn usage(&self) -> der::flagset::FlagSet<KeyUsages> {
         match self.extensions {
             Extensions::Ca { .. } => KeyUsages::KeyCertSign | KeyUsages::CRLSign,
-            Extensions::Member(_) | Extensions::Device | Extensions::Common(_) => {
-                KeyUsages::DigitalSignature.into()
-            }
+            Extensions::Member(_)
+            | Extensions::Device(_)
+            | Extensions::Common(_)
+            | Extensions::OcspResponder => KeyUsages::DigitalSignature.into(),
         }
     }
 
@@ -116,7 +145,8 @@ impl Profile {
         match self.extensions {
             Extensions::Ca { .. } => None,
             Extensions::Member(_) => Some(ExtendedKeyUsage(vec![ID_KP_SERVER_AUTH, ID_KP_CLIENT_AUTH])),
-            Extensions::Device => Some(ExtendedKeyUsage(vec![ID_KP_CLIENT_AUTH])),
+            Extensions::Device(_) => Some(ExtendedKeyUsage(vec![ID_KP_CLIENT_AUTH])),
+            Extensions::OcspResponder => Some(ExtendedKeyUsage(vec![ID_KP_OCSP_SIGNING])),
             Extensions::Common(_) => Some(ExtendedKeyUsage(vec![RECOVERY_PURPOSE])),
         }
     }
@@ -124,11 +154,22 @@ impl Profile {
     /// What the subject alternative name states, where there is one.
     fn uri(&self) -> Option<String> {
         match &self.extensions {
-            Extensions::Ca { .. } | Extensions::Device => None,
+            Extensions::Ca { .. } | Extensions::Device(_) | Extensions::OcspResponder => None,
             Extensions::Member(member) => Some(member.to_string()),
             Extensions::Common(batch) => Some(batch_urn(batch)),
         }
     }
+}
+
+/// Where to ask about the certificate, and where its CA's own is (RFC 5280 clause 4.2.2.1).
+fn information_access(publication: &Publication) -> der::Result<AuthorityInfoAccessSyntax> {
+    Ok(AuthorityInfoAccessSyntax(vec![
+        AccessDescription { access_method: ID_AD_OCSP, access_location: uri(&publication.ocsp())? },
+        AccessDescription {
+            access_method: ID_AD_CA_ISSUERS,
+            access_location: uri(&publication.certificate())?,
+        },
+    ]))
 }
 
 fn identifier_of(key: &SubjectPublicKeyInfoRef<'_>) -> der::Result<OctetString> {

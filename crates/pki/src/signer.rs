@@ -36,6 +36,9 @@ pub enum IssueError {
     /// What was prepared by one CA was handed to another.
     #[error("prepared for another CA")]
     OtherCa,
+    /// A CRL names the address where it is published, and its CA has none.
+    #[error("the CA publishes nothing: it was given no address")]
+    NotPublished,
     /// The fields could not be encoded.
     #[error("the certificate could not be encoded")]
     Encoding(#[source] x509_cert::builder::Error),
@@ -151,13 +154,14 @@ pub(crate) fn encode(
     builder.finalize(key).map_err(IssueError::Encoding)
 }
 
-fn sign(key: &SigningKey, to_be_signed: &[u8]) -> Result<Vec<u8>, IssueError> {
+/// What was to be signed, with its signature: a certificate, or a CRL.
+pub(crate) fn sign(key: &SigningKey, to_be_signed: &[u8]) -> Result<Vec<u8>, IssueError> {
     let signature = key.sign(to_be_signed)?;
     let algorithm = key.signature_algorithm();
-    let certificate = Signed {
+    let signed = Signed {
         to_be_signed: AnyRef::from_der(to_be_signed)?,
         algorithm: algorithm.owned_to_ref(),
         signature: BitStringRef::from_bytes(&signature)?,
     };
-    Ok(certificate.to_der()?)
+    Ok(signed.to_der()?)
 }

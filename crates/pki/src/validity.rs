@@ -56,7 +56,7 @@ impl Validity {
 }
 
 /// UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 clause 4.1.2.5).
-fn time(epoch_seconds: i64) -> Result<Time, ValidityError> {
+pub(crate) fn time(epoch_seconds: i64) -> Result<Time, ValidityError> {
     let seconds = u64::try_from(epoch_seconds).map_err(|_| ValidityError)?;
     let moment = DateTime::from_unix_duration(Duration::from_secs(seconds)).map_err(|_| ValidityError)?;
     match UtcTime::from_date_time(moment) {

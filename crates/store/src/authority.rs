@@ -10,6 +10,7 @@ pub mod ca;
 pub mod change;
 pub mod common_certificate;
 pub mod credential;
+pub mod crl;
 pub mod device;
 pub mod device_registration;
 pub mod dispute;
@@ -21,7 +22,10 @@ pub mod product;
 pub mod registration;
 pub mod renewal_policy;
 pub mod report;
+pub mod revocation;
+pub mod selection;
 pub mod successor;
+pub mod withdrawal;
 
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,9 @@ const AUTHORITY: &[Step] = &[
     ("successor", include_str!("../migrations/authority/successor.sql")),
     ("renewal policy", include_str!("../migrations/authority/renewal_policy.sql")),
     ("common certificate", include_str!("../migrations/authority/common_certificate.sql")),
+    ("revocation", include_str!("../migrations/authority/revocation.sql")),
+    ("crl", include_str!("../migrations/authority/crl.sql")),
+    ("withdrawal", include_str!("../migrations/authority/withdrawal.sql")),
 ];
 
 const GATEWAY: &[Step] = &[
@@ -44,6 +47,7 @@ const GATEWAY: &[Step] = &[
     ("symmetric", include_str!("../migrations/gateway/symmetric.sql")),
     BUNDLE,
     ("bundle key", include_str!("../migrations/gateway/bundle_key.sql")),
+    ("feed", include_str!("../migrations/gateway/feed.sql")),
 ];
 
 const AUTHENTICATOR: &[Step] = &[

@@ -44,6 +44,11 @@ pub struct AuthorityConfig {
     pub url: String,
     /// How long a join token is good, in minutes.
     pub token_minutes: u32,
+    /// The address to publish CRLs and OCSP at, in clear and to everyone. Empty: only where gateways connect.
+    pub publish: String,
+    /// The address by which everyone finds what is published, as certificates say it. Empty: they do not
+    /// say it, and there are no CRLs.
+    pub published_url: String,
     /// What a peer is granted.
     pub limits: LimitsConfig,
 }
@@ -266,6 +271,8 @@ impl Default for AuthorityConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
             url: "https://127.0.0.1:7443".into(),
             token_minutes: 60,
+            publish: String::new(),
+            published_url: String::new(),
             limits: LimitsConfig::default(),
         }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use identity::ProductCode;
+use identity::{Member, ProductCode};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,37 +15,38 @@ use crate::commands::Edge;
 use crate::failure::Failure;
 use crate::member_files::MemberFiles;
 
+/// How this member lets others in.
+pub fn host_tls(member: &MemberFiles, edge: &Edge) -> anyhow::Result<Arc<HostTls>> {
+    host_tls_with_tls12_for(BTreeSet::new(), member, edge)
+}
+
+/// As [`host_tls`]; devices of these products may come over TLS 1.2.
+pub fn host_tls_with_tls12_for(
+    products: BTreeSet<ProductCode>,
+    member: &MemberFiles,
+    edge: &Edge,
+) -> anyhow::Result<Arc<HostTls>> {
+    let (trust, clock) = (member.trust.clone(), Arc::clone(&edge.clock));
+    Ok(Arc::new(HostTls::with_tls12_for(products, trust, &member.credential, clock)?))
+}
+
 /// Serves the router as this member until the process is told to stop, and lets requests under way
 /// finish. What the role does all the while, such as filling up its stock, goes on beside it.
 pub async fn serve(
     address: SocketAddr,
-    member: &MemberFiles,
-    router: Router,
-    limits: Limits,
-    beside: impl Future<Output = ()>,
-    edge: &Edge,
-) -> anyhow::Result<()> {
-    serve_with_tls12_for(BTreeSet::new(), address, member, router, limits, beside, edge).await
-}
-
-/// As [`serve`]; devices of these products may come over TLS 1.2.
-pub async fn serve_with_tls12_for(
-    products: BTreeSet<ProductCode>,
-    address: SocketAddr,
-    member: &MemberFiles,
+    member: &Member,
+    tls: Arc<HostTls>,
     router: Router,
     limits: Limits,
     beside: impl Future<Output = ()>,
     edge: &Edge,
 ) -> anyhow::Result<()> {
     let told_to_stop = told_to_stop()?;
-    let (trust, clock) = (member.trust.clone(), Arc::clone(&edge.clock));
-    let tls = HostTls::with_tls12_for(products, trust, &member.credential, clock)?;
-    let listener = listen(address).await?;
-    let started = Started { member: member.member.to_string(), address: listener.local_addr()? };
+    let listener = listen(address, "listen").await?;
+    let started = Started { member: member.to_string(), address: listener.local_addr()? };
     edge.output.object(&started, format!("{} serves at {}", started.member, started.address));
     tokio::select! {
-        () = transport::serve(listener, Arc::new(tls), router, limits, told_to_stop) => {}
+        () = transport::serve(listener, tls, router, limits, told_to_stop) => {}
         () = forever(beside) => {}
     }
     Ok(())
@@ -64,12 +65,12 @@ async fn forever(work: impl Future<Output = ()>) {
     std::future::pending().await
 }
 
-/// Listens on an address.
-pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Listens on an address, which a configuration sets by this key.
+pub async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failure::new(format!("cannot listen on {address}"))
             .because(error)
-            .advise("stop what listens there already, or set the key `listen` to another address")
+            .advise(format!("stop what listens there already, or set the key `{key}` to another address"))
     })?;
     Ok(listener)
 }

@@ -248,3 +248,29 @@ fn orders_that_make_no_sense_are_wrong_usage() {
         assert_eq!(output.status.code(), Some(2), "{wrong}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn devices_are_revoked_by_what_they_have_in_common_and_a_preview_says_so_before() {
+    let place = Place::new();
+    place.done(INIT);
+    place.done("product set 3012");
+    place.done("factory set osaka");
+    let preview = place.done("revoke --factory osaka --reason key-compromise --dry-run");
+    assert_eq!((&preview["dryRun"], &preview["certificates"]), (&true.into(), &0.into()));
+    assert_eq!(preview["credentials"], serde_json::json!([]));
+    let window = "--from 2026-01-31T14:00:00+09:00 --to 2026-01-31T15:00";
+    let done = place.done(&format!("revoke --station line-7 {window} --reason cessation-of-operation"));
+    assert_eq!((&done["dryRun"], &done["reason"]), (&false.into(), &"cessation-of-operation".into()));
+    place.refused("revoke --device 3012-123456 --reason superseded", "nothing that could be revoked", true);
+    for wrong in [
+        "revoke --reason key-compromise",
+        "revoke --factory osaka",
+        "revoke --factory osaka --reason bored",
+        "revoke --from 2026-01-31T14:00 --reason key-compromise",
+        "revoke --station line-7 --from yesterday --reason key-compromise",
+        "revoke --numbers 3012-123457..3012-123456 --reason key-compromise",
+        "revoke --numbers 3012-123456..A123-123457 --reason key-compromise",
+    ] {
+        assert_eq!(place.run(wrong).status.code(), Some(2), "{wrong}");
+    }
+}

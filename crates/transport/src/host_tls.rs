@@ -1,4 +1,4 @@
-//! A host's TLS configuration, replaceable while it serves.
+//! A host's TLS configuration, replaceable while it serves, and the connections that are open under it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use identity::{Clock, ProductCode};
 use rustls::{ProtocolVersion, ServerConfig};
 use rustls_pki_types::CertificateDer;
 
+use crate::open_connections::{OpenConnection, OpenConnections};
 use crate::peer::Peer;
 
 /// Whom a host trusts and what it shows of itself. New connections use what was set last.
@@ -17,6 +18,7 @@ pub struct HostTls {
     clock: Arc<dyn Clock>,
     tls12_products: Arc<BTreeSet<ProductCode>>,
     current: ArcSwap<Current>,
+    connections: Arc<OpenConnections>,
 }
 
 struct Current {
@@ -41,7 +43,12 @@ impl HostTls {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TlsError> {
         let current = Current::new(!products.is_empty(), trust, credential, &clock)?;
-        Ok(Self { current: ArcSwap::from_pointee(current), tls12_products: Arc::new(products), clock })
+        Ok(Self {
+            current: ArcSwap::from_pointee(current),
+            tls12_products: Arc::new(products),
+            connections: Arc::default(),
+            clock,
+        })
     }
 
     /// Trusts and shows something else from now on; open connections stay as they are.
@@ -51,12 +58,19 @@ impl HostTls {
         Ok(())
     }
 
+    /// Ends the open connections of these peers, also while a request is under way, which is still done
+    /// and not answered. How many. Whether a peer may come again is for the role to say, at each request.
+    pub fn end_connections(&self, is_of: impl Fn(&Peer) -> bool) -> usize {
+        self.connections.end(is_of)
+    }
+
     /// The configuration for one new connection.
     pub(crate) fn for_connection(&self) -> ConnectionTls {
         ConnectionTls {
             clock: Arc::clone(&self.clock),
             tls12_products: Arc::clone(&self.tls12_products),
             current: self.current.load_full(),
+            connections: Arc::clone(&self.connections),
         }
     }
 }
@@ -79,11 +93,17 @@ pub(crate) struct ConnectionTls {
     clock: Arc<dyn Clock>,
     tls12_products: Arc<BTreeSet<ProductCode>>,
     current: Arc<Current>,
+    connections: Arc<OpenConnections>,
 }
 
 impl ConnectionTls {
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current.config)
+    }
+
+    /// Counts a connection of this peer among the open ones.
+    pub(crate) fn open(&self, peer: Peer) -> OpenConnection {
+        self.connections.open(peer)
     }
 
     /// Who the peer is that the handshake let in with these certificates.

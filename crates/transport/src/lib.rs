@@ -13,7 +13,8 @@
 //! - the same operations can be served as SOAP: [`soap`].
 //!
 //! Whether a peer's certificate was revoked is the role's to look up, for every request, by the
-//! serial number that the extractors carry.
+//! serial number that the extractors carry. A role that hears of it ends what that peer has open:
+//! [`HostTls::end_connections`].
 //!
 //! The other end is a [`Client`], which a newcomer comes to by [`join`]; or a [`Channel`], one
 //! connection that both ends can name, where the request itself proves who sends it. Both go through a [`Proxy`] where
@@ -26,6 +27,7 @@ mod file;
 mod host_tls;
 mod join;
 mod link;
+mod open_connections;
 mod peer;
 mod problem;
 mod proxy;
@@ -41,4 +43,4 @@ pub use link::Link;
 pub use peer::{Authenticator, Center, Common, Device, Gateway, Origin, Peer, Service, Station};
 pub use problem::{Json, Refused};
 pub use proxy::{Proxy, ProxyError};
-pub use serve::{Limits, serve};
+pub use serve::{Limits, serve, serve_in_clear};

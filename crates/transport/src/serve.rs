@@ -17,8 +17,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use message::problem::ProblemCode;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -87,6 +88,33 @@ pub async fn serve(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) {
+    serve_at(Front::Tls(tls), listener, router, limits, shutdown).await;
+}
+
+/// Serves the router to everyone, without TLS, until `shutdown` completes: for what is signed and may be
+/// read by all, and nothing else.
+pub async fn serve_in_clear(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    serve_at(Front::Clear, listener, router, limits, shutdown).await;
+}
+
+/// What a connection must get through first.
+enum Front {
+    Tls(Arc<HostTls>),
+    Clear,
+}
+
+async fn serve_at(
+    front: Front,
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
     let router = with_problems(router, limits);
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     let addresses = Arc::new(Addresses::new(limits.connections_per_address_max));
@@ -103,20 +131,22 @@ pub async fn serve(
             tracing::warn!(%address, "too many connections from one address");
             continue;
         };
-        let (tls, router, watcher) = (tls.for_connection(), router.clone(), graceful.watcher());
+        let tls = match &front {
+            Front::Tls(tls) => Some(tls.for_connection()),
+            Front::Clear => None,
+        };
+        let (router, watcher) = (router.clone(), graceful.watcher());
         connections.spawn(async move {
             let held = Arc::new(Held { _permit: permit, _place: place });
-            let Some((stream, session)) = handshake(stream, address, tls, limits).await else { return };
-            let service = service_fn(move |request| {
-                answer(router.clone(), session.clone(), Arc::clone(&held), request, limits)
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(limits.header)
-                .max_buf_size(limits.header_bytes_max)
-                .serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(%address, %error, "connection ended");
+            let stream = limited(stream, limits);
+            let Some(tls) = tls else {
+                return speak(stream, None, router, held, limits, watcher).await;
+            };
+            let Some((stream, session)) = handshake(stream, address, &tls, limits).await else { return };
+            let mut open = tls.open(session.peer.clone());
+            tokio::select! {
+                () = speak(stream, Some(session), router, held, limits, watcher) => {}
+                () = open.told_to_end() => tracing::info!(%address, "connection ended: its peer may not come any more"),
             }
         });
     }
@@ -135,7 +165,39 @@ struct Session {
     is_too_old: bool,
 }
 
-type TlsStream = tokio_rustls::server::TlsStream<Pin<Box<TimeoutStream<TcpStream>>>>;
+type LimitedStream = Pin<Box<TimeoutStream<TcpStream>>>;
+type TlsStream = tokio_rustls::server::TlsStream<LimitedStream>;
+
+/// A stream whose peer cannot leave answers unread for ever.
+fn limited(stream: TcpStream, limits: Limits) -> LimitedStream {
+    // Answers are written at once; waiting to fill a packet would only delay them.
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.stall));
+    Box::pin(stream)
+}
+
+/// Speaks HTTP with a peer that the handshake has named, or with anyone where there was none.
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    session: Option<Session>,
+    router: Router,
+    held: Arc<Held>,
+    limits: Limits,
+    watcher: Watcher,
+) {
+    let service = service_fn(move |request| {
+        answer(router.clone(), session.clone(), Arc::clone(&held), request, limits)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header)
+        .max_buf_size(limits.header_bytes_max)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "connection ended");
+    }
+}
 
 /// One more connection, as soon as there is room for it.
 async fn accept(
@@ -162,27 +224,22 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 async fn handshake(
-    stream: TcpStream,
+    stream: LimitedStream,
     address: SocketAddr,
-    tls: ConnectionTls,
+    tls: &ConnectionTls,
     limits: Limits,
 ) -> Option<(TlsStream, Session)> {
-    // Answers are written at once; waiting to fill a packet would only delay them.
-    let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.stall));
-    let stream =
-        match timeout(limits.handshake, TlsAcceptor::from(tls.config()).accept(Box::pin(stream))).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                tracing::info!(%address, %error, "handshake refused");
-                return None;
-            }
-            Err(_) => {
-                tracing::info!(%address, "handshake not finished in time");
-                return None;
-            }
-        };
+    let stream = match timeout(limits.handshake, TlsAcceptor::from(tls.config()).accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::info!(%address, %error, "handshake refused");
+            return None;
+        }
+        Err(_) => {
+            tracing::info!(%address, "handshake not finished in time");
+            return None;
+        }
+    };
     let connection = stream.get_ref().1;
     let channel_binding = ChannelBinding::of(connection)?;
     match tls.peer(connection.peer_certificates()) {
@@ -215,23 +272,24 @@ fn with_problems(router: Router, limits: Limits) -> Router {
 /// (`held`), so that going away makes no room for more.
 async fn answer(
     router: Router,
-    session: Session,
+    session: Option<Session>,
     held: Arc<Held>,
     request: Request<Incoming>,
     limits: Limits,
 ) -> Result<Response<Body>, Infallible> {
     let mut request = request.map(Body::new);
-    let Session { peer, origin, is_too_old } = session;
-    if is_too_old {
-        tracing::info!(address = %origin.address, ?peer, "refused over TLS 1.2");
-        let detail = "this is answered over TLS 1.3 only; who may come over TLS 1.2 is listed by product";
-        return Ok(Refused::new(ProblemCode::TlsTooOld, detail).into_response());
+    if let Some(Session { peer, origin, is_too_old }) = session {
+        if is_too_old {
+            tracing::info!(address = %origin.address, ?peer, "refused over TLS 1.2");
+            let detail = "this is answered over TLS 1.3 only; who may come over TLS 1.2 is listed by product";
+            return Ok(Refused::new(ProblemCode::TlsTooOld, detail).into_response());
+        }
+        if let Err(refused) = check_open(&peer, &request, limits) {
+            return Ok(refused.into_response());
+        }
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(origin);
     }
-    if let Err(refused) = check_open(&peer, &request, limits) {
-        return Ok(refused.into_response());
-    }
-    request.extensions_mut().insert(peer);
-    request.extensions_mut().insert(origin);
     let path = request.uri().path().to_owned();
     let answering = tokio::spawn(async move {
         let _held = held;

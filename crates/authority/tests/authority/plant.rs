@@ -194,6 +194,12 @@ impl Plant {
         self.authority = reopened(&self.store, &self.clock).await;
     }
 
+    /// Ends the authority and opens it again, publishing at this address from now on.
+    pub async fn publish_at(&mut self, url: &str) {
+        let desk = desk(&self.store, &self.clock).published(url.parse().unwrap());
+        self.authority = Authority::open(desk, passphrase()).await.unwrap();
+    }
+
     /// The figures add up and the audit log is whole; how many credentials are in each state.
     pub async fn conserved(&self) -> Vec<(String, u64)> {
         let status = self.authority.desk().status().await.unwrap();
@@ -209,9 +215,12 @@ impl Plant {
     }
 }
 
+fn desk(store: &Store, clock: &Arc<TestClock>) -> Desk {
+    Desk::new(store.clone(), head_office(), Arc::clone(clock) as _, Arc::new(SystemRandom))
+}
+
 async fn reopened(store: &Store, clock: &Arc<TestClock>) -> Arc<Authority> {
-    let desk = Desk::new(store.clone(), head_office(), Arc::clone(clock) as _, Arc::new(SystemRandom));
-    Authority::open(desk, passphrase()).await.unwrap()
+    Authority::open(desk(store, clock), passphrase()).await.unwrap()
 }
 
 pub fn code(error: &AuthorityError) -> ProblemCode {

@@ -4,13 +4,14 @@
 use cert::{DeviceIdentity, DeviceVerifier};
 use identity::CredentialState::{Leased, Verified, Voided};
 use identity::profile::KeyAlgorithm;
-use identity::{CredentialState, DeviceNumber};
+use identity::{CredentialState, DeviceNumber, RevocationReason};
 use message::bytes::Bytes;
 use message::pack::PackKey;
 use message::problem::ProblemCode;
 use message::renewal::RenewalRequest;
 use message::report::Event;
 use store::audit;
+use store::authority::selection::Selection;
 use store::authority::successor::{self, SuccessionCause};
 use store::testing::{TestDatabase, on_both};
 
@@ -239,6 +240,38 @@ async fn a_chip_whose_device_was_renewed_is_not_made_another_device() {
         ];
         let answers = outcomes(&plant.report(records).await);
         assert_eq!(answers[1], Err(ProblemCode::DeviceHoldsAnother));
+    })
+    .await;
+}
+
+/// Whichever of its certificates a device has come to: revoking it takes them all.
+#[tokio::test]
+async fn revoking_a_device_takes_what_followed_its_first_certificate() {
+    on_both(async |database| {
+        let plant = Plant::new(database).await;
+        let old = made(&plant, 123_000).await;
+        let next = renewed(&plant, &old, &BornKey::new(KeyAlgorithm::P256)).await.unwrap();
+        let shown = identity_of(&plant, &next);
+        assert_eq!(confirmed(&plant, &shown).await, Ok(Verified));
+        renewed(&plant, &shown, &BornKey::new(KeyAlgorithm::P256)).await.unwrap();
+        let (desk, number) = (plant.authority.desk(), &old.number);
+        let one =
+            Selection { first: Some(number.clone()), last: Some(number.clone()), ..Selection::default() };
+        let by_ca = Selection { issuing_ca: Some("issuing".to_owned()), ..Selection::default() };
+        for selection in [&one, &by_ca] {
+            let found = desk.selected(selection).await.unwrap();
+            assert_eq!(found.certificates, [(number.clone(), Leased)], "what it was given last");
+        }
+        let reason = RevocationReason::KeyCompromise;
+        let done = desk.revoke_selected(&one, reason, &person(), |_| {}).await.unwrap();
+        assert_eq!((done.certificates, done.apparatuses), (1, 0));
+        assert_eq!(states(&plant, number).await, [Voided, Voided]);
+        assert_eq!(standing(&plant, &shown).await, Err(ProblemCode::NotAllowed));
+        assert!(desk.selected(&by_ca).await.unwrap().is_empty());
+        assert_eq!(
+            desk.void(&number.clone().into(), "again", &person()).await.map_err(|error| code(&error)),
+            Err(ProblemCode::IllegalState)
+        );
     })
     .await;
 }

@@ -1,11 +1,15 @@
 //! Who may call: only the device that the authority made, as itself, over real TLS.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use identity::CredentialState::{Leased, Suspect, Verified, Voided};
 use message::call::{CallAnswer, Event};
 use message::problem::ProblemCode::{self, Conflict, NotAllowed};
 use store::testing::{TestDatabase, on_both};
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 use transport::CallError;
 
 use crate::plant::{Plant, counter, refusal};
@@ -181,4 +185,40 @@ async fn a_device_cannot_fill_the_books_with_counters() {
     assert_eq!(plant.incidents(&device).await, [incident("too-many-counters", 1)]);
     plant.call(&device, &device.call(1, 65, counter("counter-1", 2))).await.unwrap();
     assert_eq!(plant.billed(&device).await, 65);
+}
+
+/// A device that is shut out while it is silent is not left connected; others notice nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_open_connection_of_a_device_that_is_voided_is_ended() {
+    on_both(async |database| {
+        let mut plant = Plant::new(database).await;
+        let address = plant.serve_and_end().await;
+        let (stolen, good) = (plant.device("3012-000001").await, plant.device("3012-000002").await);
+        let mut silent = plant.idle_connection(address, &stolen).await;
+        let client = plant.client(address, Some(&good));
+        let _: CallAnswer = client.post_json("/v1/calls", &good.call(1, 1, Event::Poll)).await.unwrap();
+        let mut other = plant.idle_connection(address, &good).await;
+        let early = timeout(Duration::from_millis(200), silent.read_u8()).await;
+        assert!(early.is_err(), "nothing ends it yet");
+
+        // Said again until the handshake is surely done on the other side as well.
+        let mut ended = false;
+        for _ in 0..100 {
+            plant.name(&stolen, Voided).await;
+            ended |=
+                timeout(Duration::from_millis(100), silent.read_u8()).await.is_ok_and(|read| read.is_err());
+            if ended {
+                break;
+            }
+        }
+        assert!(ended, "nobody waits for the device to speak");
+        let late = timeout(Duration::from_millis(200), other.read_u8()).await;
+        assert!(late.is_err(), "the good device's stays");
+        let again = plant.client(address, Some(&stolen));
+        let refused =
+            refusal(again.post_json::<_, CallAnswer>("/v1/calls", &stolen.call(1, 1, Event::Poll)).await);
+        assert_eq!(refused.code, NotAllowed);
+        let _: CallAnswer = client.post_json("/v1/calls", &good.call(1, 2, Event::Poll)).await.unwrap();
+    })
+    .await;
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response};
@@ -17,12 +18,15 @@ use message::call::{Call, CallAnswer, Counter, Event};
 use message::fleet::{DeviceRegistration, DeviceRegistrations};
 use message::problem::Problem;
 use pki::{DeviceProfile, IssuingCa, NO_EXPIRY, NameText, PlantCa, Root, Validity};
+use rustls_pki_types::ServerName;
 use serde::de::DeserializeOwned;
 use store::audit::Actor;
 use store::testing::TestDatabase;
 use store::{Schema, Store};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tower::ServiceExt;
 use transport::{CallError, Client, HostTls, Limits, Peer, serve};
 
@@ -180,12 +184,40 @@ impl Plant {
 
     /// Serves over TLS until the test ends; its address.
     pub async fn serve(&self) -> SocketAddr {
+        self.serve_at(self.tls()).await
+    }
+
+    /// As [`Plant::serve`], by a center that ends what a device has open that may not come any more.
+    pub async fn serve_and_end(&mut self) -> SocketAddr {
+        let tls = self.tls();
+        let desk = Desk::new(self.store.clone(), Arc::clone(&self.clock) as _);
+        let center = Center::new(member(), desk, Arc::new(SystemRandom), Settings::default());
+        self.center = Arc::new(center.serving_at(Arc::clone(&tls)));
+        self.serve_at(tls).await
+    }
+
+    /// A connection of this device that says nothing.
+    pub async fn idle_connection(&self, address: SocketAddr, device: &Device) -> TlsStream<TcpStream> {
+        let (root, clock) = (HostTrust::Root(self.trust.root_fingerprint()), Arc::clone(&self.clock));
+        let tls = tls::client_config(root, member(), Some(&device.credential), clock as _).unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::from(address.ip());
+        TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap()
+    }
+
+    fn tls(&self) -> Arc<HostTls> {
+        let clock = Arc::clone(&self.clock);
+        Arc::new(HostTls::new(self.trust.clone(), &self.credential, clock as _).unwrap())
+    }
+
+    async fn serve_at(&self, tls: Arc<HostTls>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let tls = HostTls::new(self.trust.clone(), &self.credential, Arc::clone(&self.clock) as _).unwrap();
         let router = Arc::clone(&self.center).router();
-        let limits = Limits { open_to_all: &[], ..Limits::default() };
-        tokio::spawn(serve(listener, Arc::new(tls), router, limits, std::future::pending()));
+        // How long a silent connection may stay is not what ends it.
+        let header = Duration::from_secs(3_600);
+        let limits = Limits { open_to_all: &[], header, ..Limits::default() };
+        tokio::spawn(serve(listener, tls, router, limits, std::future::pending()));
         address
     }
 

@@ -1,14 +1,16 @@
 //! A certificate under the lint: its fields, and what several rules would otherwise each parse again.
 
 use const_oid::db::rfc5280::{
-    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE,
-    ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER,
+    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_CRL_DISTRIBUTION_POINTS,
+    ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE, ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER,
+    ID_PE_AUTHORITY_INFO_ACCESS,
 };
 use der::asn1::{GeneralizedTime, OctetStringRef, UtcTime};
 use der::{DateTime, Decode, Tag, Tagged};
 use identity::profile::KeyAlgorithm;
 use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName,
+    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints,
+    ExtendedKeyUsage, KeyUsage, SubjectAltName,
 };
 
 use super::reading::{Attribute, ToBeSigned};
@@ -31,6 +33,8 @@ pub(super) struct Case<'a> {
     pub(super) constraints: Known<BasicConstraints>,
     pub(super) purposes: Known<ExtendedKeyUsage>,
     pub(super) alternative_names: Known<SubjectAltName>,
+    pub(super) crl: Known<CrlDistributionPoints>,
+    pub(super) access: Known<AuthorityInfoAccessSyntax>,
 }
 
 /// An extension that the rules know.
@@ -77,6 +81,8 @@ impl<'a> Case<'a> {
             constraints: known(fields, ID_CE_BASIC_CONSTRAINTS),
             purposes: known(fields, ID_CE_EXT_KEY_USAGE),
             alternative_names: known(fields, ID_CE_SUBJECT_ALT_NAME),
+            crl: known(fields, ID_CE_CRL_DISTRIBUTION_POINTS),
+            access: known(fields, ID_PE_AUTHORITY_INFO_ACCESS),
         }
     }
 

@@ -5,22 +5,28 @@ use std::time::Duration;
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc4519::{COMMON_NAME, ORGANIZATION_NAME, SERIAL_NUMBER};
 use const_oid::db::rfc5280::{
-    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE,
-    ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER, ID_KP_CLIENT_AUTH, ID_KP_SERVER_AUTH,
+    ID_AD_CA_ISSUERS, ID_AD_OCSP, ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS,
+    ID_CE_CRL_DISTRIBUTION_POINTS, ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE, ID_CE_SUBJECT_ALT_NAME,
+    ID_CE_SUBJECT_KEY_IDENTIFIER, ID_KP_CLIENT_AUTH, ID_KP_OCSP_SIGNING, ID_KP_SERVER_AUTH,
+    ID_PE_AUTHORITY_INFO_ACCESS,
 };
+use const_oid::db::rfc6960::ID_PKIX_OCSP_NOCHECK;
 use der::asn1::{PrintableStringRef, Utf8StringRef};
 use identity::profile::KeyAlgorithm;
 use identity::{CommonBatch, DeviceNumber, Member};
-use x509_cert::ext::pkix::KeyUsages;
-use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
+use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, CrlDistributionPoints, KeyUsages};
 
-use super::case::Case;
+use super::case::{Case, Known};
 use super::reading::Attribute;
 use super::{ALL, CAS, END_ENTITIES, Kind, Rule};
 use crate::common::{self, RECOVERY_PURPOSE};
 
 /// The longest that a member's certificate is valid.
 const MEMBER_VALIDITY_MAX: Duration = Duration::from_secs(398 * 86_400);
+
+/// The longest that an OCSP responder's certificate is valid.
+const RESPONDER_VALIDITY_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// A random serial of 159 bits is shorter than this once in four thousand million.
 const SERIAL_OCTETS_MIN: usize = 16;
@@ -39,7 +45,9 @@ pub(super) const RULES: &[Rule] = &[
         holds: |case| {
             case.key_algorithm.is_none_or(|algorithm| match case.kind {
                 Kind::Root => algorithm == KeyAlgorithm::P384,
-                Kind::Ca | Kind::Member | Kind::Common => algorithm == KeyAlgorithm::P256,
+                Kind::Ca | Kind::Member | Kind::Common | Kind::OcspResponder => {
+                    algorithm == KeyAlgorithm::P256
+                }
                 Kind::Device => true,
             })
         },
@@ -96,12 +104,7 @@ pub(super) const RULES: &[Rule] = &[
         clause: "touchmark profile, validity",
         sentence: "a member's certificate is valid for at most 398 days",
         kinds: &[Kind::Member],
-        holds: |case| match (case.not_before, case.not_after) {
-            (Some(begin), Some(end)) => {
-                end.unix_duration().saturating_sub(begin.unix_duration()) <= MEMBER_VALIDITY_MAX
-            }
-            _ => true,
-        },
+        holds: |case| is_valid_for_at_most(case, MEMBER_VALIDITY_MAX),
     },
     Rule {
         clause: "touchmark profile, key usage",
@@ -132,6 +135,39 @@ pub(super) const RULES: &[Rule] = &[
         sentence: "a common certificate's extended key usage is our own for recovery, exactly",
         kinds: &[Kind::Common],
         holds: |case| has_purposes(case, &[RECOVERY_PURPOSE]),
+    },
+    Rule {
+        clause: "touchmark profile, purposes",
+        sentence: "an OCSP responder's extended key usage is OCSPSigning, exactly",
+        kinds: &[Kind::OcspResponder],
+        holds: |case| has_purposes(case, &[ID_KP_OCSP_SIGNING]),
+    },
+    Rule {
+        clause: "touchmark profile, subject of an OCSP responder",
+        sentence: "the subject is one commonName",
+        kinds: &[Kind::OcspResponder],
+        holds: |case| common_name(case).is_some(),
+    },
+    Rule {
+        clause: "touchmark profile, validity",
+        sentence: "an OCSP responder's certificate is valid for at most 30 days, and says that nobody need check it",
+        kinds: &[Kind::OcspResponder],
+        holds: |case| {
+            is_valid_for_at_most(case, RESPONDER_VALIDITY_MAX)
+                && case.fields.extension(ID_PKIX_OCSP_NOCHECK).is_some()
+        },
+    },
+    Rule {
+        clause: "touchmark profile, publication",
+        sentence: "a device's certificate names one CRL, one OCSP responder and its CA's certificate, by http, or none",
+        kinds: &[Kind::Device],
+        holds: |case| match (&case.crl, &case.access) {
+            (Known::Absent, Known::Absent) => true,
+            (Known::Present { value: crl, .. }, Known::Present { value: access, .. }) => {
+                names_one_crl(crl) && names_responder_and_ca(access)
+            }
+            _ => false,
+        },
     },
     Rule {
         clause: "touchmark profile, path length",
@@ -174,6 +210,16 @@ fn extensions(kind: Kind) -> &'static [ObjectIdentifier] {
             ID_CE_EXT_KEY_USAGE,
             ID_CE_SUBJECT_KEY_IDENTIFIER,
             ID_CE_AUTHORITY_KEY_IDENTIFIER,
+            ID_CE_CRL_DISTRIBUTION_POINTS,
+            ID_PE_AUTHORITY_INFO_ACCESS,
+        ],
+        Kind::OcspResponder => &[
+            ID_CE_BASIC_CONSTRAINTS,
+            ID_CE_KEY_USAGE,
+            ID_CE_EXT_KEY_USAGE,
+            ID_CE_SUBJECT_KEY_IDENTIFIER,
+            ID_CE_AUTHORITY_KEY_IDENTIFIER,
+            ID_PKIX_OCSP_NOCHECK,
         ],
         Kind::Member | Kind::Common => &[
             ID_CE_BASIC_CONSTRAINTS,
@@ -192,6 +238,35 @@ fn has_usage(case: &Case<'_>, demanded: der::flagset::FlagSet<KeyUsages>) -> boo
 
 fn has_purposes(case: &Case<'_>, demanded: &[ObjectIdentifier]) -> bool {
     case.purposes.value().is_some_and(|purposes| purposes.0 == demanded)
+}
+
+fn is_valid_for_at_most(case: &Case<'_>, longest: Duration) -> bool {
+    match (case.not_before, case.not_after) {
+        (Some(begin), Some(end)) => end.unix_duration().saturating_sub(begin.unix_duration()) <= longest,
+        _ => true,
+    }
+}
+
+fn names_one_crl(crl: &CrlDistributionPoints) -> bool {
+    let [point] = crl.0.as_slice() else { return false };
+    match &point.distribution_point {
+        Some(DistributionPointName::FullName(names)) => {
+            matches!(names.as_slice(), [name] if is_http(name))
+                && point.reasons.is_none()
+                && point.crl_issuer.is_none()
+        }
+        _ => false,
+    }
+}
+
+fn names_responder_and_ca(access: &AuthorityInfoAccessSyntax) -> bool {
+    let methods = access.0.iter().map(|access| access.access_method);
+    methods.eq([ID_AD_OCSP, ID_AD_CA_ISSUERS])
+        && access.0.iter().all(|access| is_http(&access.access_location))
+}
+
+fn is_http(name: &GeneralName) -> bool {
+    matches!(name, GeneralName::UniformResourceIdentifier(uri) if uri.as_str().starts_with("http://"))
 }
 
 fn member(case: &Case<'_>) -> Option<Member> {

@@ -89,6 +89,8 @@ pub(super) const RULES: &[Rule] = &[
                 && case.constraints.is_readable()
                 && case.purposes.is_readable()
                 && case.alternative_names.is_readable()
+                && case.crl.is_readable()
+                && case.access.is_readable()
         },
     },
     Rule {
@@ -159,6 +161,18 @@ pub(super) const RULES: &[Rule] = &[
         sentence: "the extended key usage, where there is one, names a purpose",
         kinds: ALL,
         holds: |case| case.purposes.value().is_none_or(|purposes| !purposes.0.is_empty()),
+    },
+    Rule {
+        clause: "RFC 5280 clause 4.2.1.13",
+        sentence: "the CRL distribution points are not critical",
+        kinds: ALL,
+        holds: |case| case.crl.has_criticality(false),
+    },
+    Rule {
+        clause: "RFC 5280 clause 4.2.2.1",
+        sentence: "the authority information access is not critical",
+        kinds: ALL,
+        holds: |case| case.access.has_criticality(false),
     },
 ];
 

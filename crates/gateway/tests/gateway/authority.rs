@@ -21,6 +21,7 @@ use message::join::{MemberRequest, Membership};
 use message::pack::{ApparatusPack, CertificatePack, CredentialPack, PackKey, Sealed};
 use message::problem::{Problem, ProblemCode};
 use message::report::{Event, Record, RecordAnswer, Report, ReportAnswer};
+use message::withdrawal::{Withdrawal, Withdrawals};
 use pki::{DeviceProfile, IssuingCa, PlantCa, Root, SigningRequest, Validity};
 use seal::{Binding, ChipPublicKey, PreWriteKey, SEALED_OVERHEAD_MAX};
 
@@ -54,6 +55,7 @@ struct State {
     refused_records: BTreeMap<CredentialId, ProblemCode>,
     records: BTreeMap<u64, Record>,
     sequences_seen: Vec<u64>,
+    withdrawals: Vec<Withdrawal>,
 }
 
 struct TestProduct {
@@ -108,6 +110,7 @@ impl TestAuthority {
                 refused_records: BTreeMap::new(),
                 records: BTreeMap::new(),
                 sequences_seen: Vec::new(),
+                withdrawals: Vec::new(),
             }),
         }
     }
@@ -196,6 +199,14 @@ impl TestAuthority {
     }
 
     /// All sequence numbers in the order of their arrival, repeated ones too.
+    /// Withdraws a credential; records of other factories lie between these.
+    pub fn withdraw(&self, credential: impl Into<CredentialId>) {
+        let (credential, reason) = (credential.into(), "key-compromise".to_owned());
+        let mut state = self.state();
+        let sequence = 3 * state.withdrawals.len() as u64 + 5;
+        state.withdrawals.push(Withdrawal { sequence, credential, reason });
+    }
+
     pub fn sequences_seen(&self) -> Vec<u64> {
         self.state().sequences_seen.clone()
     }
@@ -445,6 +456,15 @@ impl Upstream for TestAuthority {
                 records.push(RecordAnswer { sequence: record.sequence, state: None, problem });
             }
             Ok(ReportAnswer { records })
+        });
+        Box::pin(async { answer })
+    }
+
+    fn withdrawals(&self, after: u64) -> Answer<'_, Withdrawals> {
+        let answer = self.answer(|state| {
+            let next = state.withdrawals.iter().filter(|record| record.sequence > after);
+            // Few at a time, so that a gateway has to ask again.
+            Ok(Withdrawals { records: next.take(2).cloned().collect() })
         });
         Box::pin(async { answer })
     }

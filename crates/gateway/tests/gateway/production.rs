@@ -216,3 +216,34 @@ async fn a_voided_credential_is_refused_everywhere_and_its_key_is_gone() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_the_authority_has_withdrawn_goes_to_nobody_and_is_not_reported() {
+    on_both(async |database| {
+        let factory = Factory::with_stock(database, 4).await;
+        let gateway = factory.gateway();
+        gateway.drain().await.unwrap();
+        let numbers = ["3012-123456", "3012-123457", "3012-123458"].map(number);
+        let mut device = TestDevice::new(1);
+        let lease = gateway.lease(&station_name(1), &device.request(1, &numbers[0])).await.unwrap();
+        for number in &numbers {
+            factory.authority.withdraw(number.clone());
+        }
+        factory.authority.withdraw(number("3012-999999"));
+        assert_eq!(gateway.pull_withdrawals().await.unwrap(), 4);
+        assert_eq!(gateway.pull_withdrawals().await.unwrap(), 0, "each once");
+
+        let proof = device.write(&numbers[0], lease.pack);
+        let told = result(1, &numbers[0], WriteOutcome::Ok { proof });
+        assert_eq!(code(gateway.result(&station_name(1), &told).await), ProblemCode::IllegalState);
+        let refused = gateway.lease(&station_name(1), &TestDevice::new(2).request(2, &numbers[1])).await;
+        assert_eq!(code(refused), ProblemCode::IllegalState);
+        gateway.tick().await.unwrap();
+        gateway.drain().await.unwrap();
+        for number in numbers {
+            assert_eq!(factory.authority.events(number), ["stocked"], "the authority knows");
+        }
+        assert_eq!(factory.counts("3012").await, [1, 0, 0, 0, 3]);
+    })
+    .await;
+}

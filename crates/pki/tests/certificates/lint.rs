@@ -7,11 +7,13 @@ use cert::lint::{Issuer, Kind, findings, findings_of_certificate, rules};
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc4519::{COMMON_NAME, ORGANIZATION_NAME, SERIAL_NUMBER};
 use const_oid::db::rfc5280::{
-    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_CERTIFICATE_POLICIES, ID_CE_EXT_KEY_USAGE,
-    ID_CE_KEY_USAGE, ID_CE_SUBJECT_ALT_NAME, ID_CE_SUBJECT_KEY_IDENTIFIER, ID_KP_CLIENT_AUTH,
-    ID_KP_CODE_SIGNING, ID_KP_SERVER_AUTH,
+    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_CERTIFICATE_POLICIES,
+    ID_CE_CRL_DISTRIBUTION_POINTS, ID_CE_EXT_KEY_USAGE, ID_CE_KEY_USAGE, ID_CE_SUBJECT_ALT_NAME,
+    ID_CE_SUBJECT_KEY_IDENTIFIER, ID_KP_CLIENT_AUTH, ID_KP_CODE_SIGNING, ID_KP_OCSP_SIGNING,
+    ID_KP_SERVER_AUTH, ID_PE_AUTHORITY_INFO_ACCESS,
 };
 use const_oid::db::rfc5912::{ECDSA_WITH_SHA_384, SECP_384_R_1, SECP_521_R_1};
+use const_oid::db::rfc6960::ID_PKIX_OCSP_NOCHECK;
 use der::asn1::{Any, BitString, OctetString, SetOfVec};
 use der::{Decode, Encode, Sequence, Tag};
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
@@ -293,6 +295,33 @@ const CORPUS: &[Broken] = &[
         };
         fields.extensions.as_mut().unwrap().push(unknown);
     }),
+    (Kind::Device, "4.2.1.13", "not critical", |fields| {
+        fields.set_critical(ID_CE_CRL_DISTRIBUTION_POINTS, true);
+    }),
+    (Kind::Device, "4.2.2.1", "not critical", |fields| {
+        fields.set_critical(ID_PE_AUTHORITY_INFO_ACCESS, true);
+    }),
+    (Kind::OcspResponder, "touchmark profile, purposes", "OCSPSigning, exactly", |fields| {
+        fields.set(ID_CE_EXT_KEY_USAGE, &purposes(&[ID_KP_OCSP_SIGNING, ID_KP_CLIENT_AUTH]));
+    }),
+    (Kind::OcspResponder, "touchmark profile, subject of an OCSP responder", "one commonName", |fields| {
+        fields.add_to_subject(ORGANIZATION_NAME, Tag::Utf8String, "another maker");
+    }),
+    (Kind::OcspResponder, "touchmark profile, validity", "nobody need check", |fields| {
+        fields.set_not_after(Tag::UtcTime, "260201000001Z");
+    }),
+    (Kind::OcspResponder, "touchmark profile, validity", "nobody need check", |fields| {
+        fields.remove(ID_PKIX_OCSP_NOCHECK);
+    }),
+    (Kind::Device, "touchmark profile, publication", "or none", |fields| {
+        fields.remove(ID_CE_CRL_DISTRIBUTION_POINTS);
+    }),
+    (Kind::Device, "touchmark profile, publication", "or none", |fields| {
+        let der = fields.extension(ID_PE_AUTHORITY_INFO_ACCESS).value.as_bytes().to_vec();
+        let ldap = String::from_utf8_lossy(&der).into_owned().replace("http:", "ldap:");
+        assert_ne!(ldap.as_bytes(), der);
+        fields.set(ID_PE_AUTHORITY_INFO_ACCESS, ldap.as_bytes());
+    }),
     (Kind::Device, "4.1", "is DER", |fields| fields.set_serial(&[0, 0x11])),
     (Kind::Device, "4.1", "is DER", |fields| fields.extension(ID_CE_EXT_KEY_USAGE).critical = Some(false)),
 ];
@@ -305,13 +334,14 @@ fn certificate(plant: &Plant, kind: Kind) -> (&[u8], Option<Issuer>) {
         Kind::Device => (&plant.device.certificate, issuer(plant.issuing.certificate())),
         Kind::Member => (&plant.member, issuer(plant.plant.certificate())),
         Kind::Common => (&plant.common, issuer(&plant.common_ca)),
+        Kind::OcspResponder => (plant.responder.certificate(), issuer(plant.issuing.certificate())),
     }
 }
 
 #[test]
 fn our_certificates_break_no_rule() {
     let plant = plant();
-    for kind in [Kind::Root, Kind::Ca, Kind::Device, Kind::Member, Kind::Common] {
+    for kind in [Kind::Root, Kind::Ca, Kind::Device, Kind::Member, Kind::Common, Kind::OcspResponder] {
         let (der, issuer) = certificate(&plant, kind);
         assert_eq!(findings_of_certificate(der, kind, issuer.as_ref()), [], "{kind:?}");
     }

@@ -6,3 +6,4 @@ mod lint;
 mod openssl;
 mod plant;
 mod requests;
+mod revocation;

@@ -2,7 +2,10 @@
 
 use identity::Random;
 use identity::profile::KeyAlgorithm;
-use pki::{CommonCa, DeviceCredential, DeviceProfile, IssuingCa, NO_EXPIRY, PlantCa, Root, Validity};
+use pki::{
+    CommonCa, DeviceCredential, DeviceProfile, IssuingCa, NO_EXPIRY, OcspResponder, PlantCa, Publication,
+    Root, Validity,
+};
 
 /// 2026-01-01T00:00:00Z.
 pub const NOW: i64 = 1_767_225_600;
@@ -23,6 +26,7 @@ pub struct Plant {
     pub member: Vec<u8>,
     pub common_ca: Vec<u8>,
     pub common: Vec<u8>,
+    pub responder: OcspResponder,
 }
 
 pub fn plant() -> Plant {
@@ -33,7 +37,8 @@ pub fn plant() -> Plant {
     let issuing = root.issue_ca(Some(&maker), &name("test devices"), forever, &SystemRandom).unwrap();
     let plant = root.issue_ca(Some(&maker), &name("test members"), forever, &SystemRandom).unwrap();
     let common_ca = root.issue_ca(Some(&maker), &name("test recovery"), forever, &SystemRandom).unwrap();
-    let issuing = IssuingCa::open(issuing.certificate, issuing.key).unwrap();
+    let publication = Publication::new("http://pki.example".parse().unwrap(), "issuing");
+    let issuing = IssuingCa::open(issuing.certificate, issuing.key).unwrap().published(publication);
     let plant = PlantCa::open(plant.certificate, plant.key).unwrap();
     let common = CommonCa::open(common_ca.certificate.clone(), common_ca.key).unwrap();
     let batch = "3012-1".parse().unwrap();
@@ -45,5 +50,8 @@ pub fn plant() -> Plant {
     let device = issuing.issue(prepared).unwrap();
     let gateway = "urn:touchmark:gateway:osaka".parse().unwrap();
     let (member, _) = plant.issue_with_key(&gateway, NOW, &SystemRandom).unwrap();
-    Plant { root, issuing, plant, device, member, common_ca, common }
+    let validity = Validity::days(NOW, 14).unwrap();
+    let responder = issuing.prepare_responder(&name("test OCSP"), validity, &SystemRandom).unwrap();
+    let responder = issuing.issue_responder(responder).unwrap();
+    Plant { root, issuing, plant, device, member, common_ca, common, responder }
 }

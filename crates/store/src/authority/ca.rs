@@ -27,7 +27,7 @@ pub struct Ca {
 
 impl CaName {
     /// The name in the store.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Root => "root",
             Self::Issuing => "issuing",

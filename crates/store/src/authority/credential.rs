@@ -1,13 +1,13 @@
 //! The issue log: every credential, where it stands, and which certificate serial and key it has.
 //!
 //! [`apply`] is the only function that changes a credential's state: it asks the state machine of
-//! `identity` and appends the audit entry.
+//! `identity`, appends the audit entry, and tells centers and whoever asks for revoked certificates.
 
 use identity::{CredentialState, DeviceNumber, MemberName, ProductCode};
 use serde::Serialize;
 
 use super::change::{self, ApplyError, Change, Step};
-use super::{device_registration, successor};
+use super::{device_registration, revocation, successor};
 use crate::audit::Cause;
 use crate::statement::{count, parsed};
 use crate::{Snapshot, StoreError, Transaction, audit};
@@ -68,6 +68,9 @@ pub async fn apply(
     )?;
     let reached: Vec<_> = steps.iter().map(|step| (step.id, step.to)).collect();
     device_registration::append_first(transaction, cause.time, &reached).await?;
+    let voided = reached.iter().filter(|(_, state)| *state == CredentialState::Voided);
+    let voided: Vec<_> = voided.map(|(number, _)| *number).collect();
+    revocation::append_first(transaction, cause.time, &voided).await?;
     Ok(states)
 }
 

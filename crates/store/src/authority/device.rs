@@ -1,5 +1,7 @@
 //! Devices that have proved what they hold, and why some credentials are of no use.
 
+use std::collections::BTreeMap;
+
 use identity::{CredentialId, DeviceNumber, HardwareUid, MemberName};
 
 use crate::statement::parsed;
@@ -98,15 +100,17 @@ pub async fn set_reasons(
     transaction: &mut Transaction,
     reasons: &[(CredentialId, String)],
 ) -> Result<(), StoreError> {
-    for (credential, reason) in reasons {
-        execute!(
-            transaction,
-            "INSERT INTO reason (credential, text) VALUES ($1, $2) \
-             ON CONFLICT (credential) DO UPDATE SET text = excluded.text",
-            credential.to_string(),
-            reason,
-        )?;
-    }
+    // Of several reasons for one credential the last counts.
+    let last: BTreeMap<&CredentialId, &String> =
+        reasons.iter().map(|(credential, reason)| (credential, reason)).collect();
+    let last: Vec<_> = last.into_iter().collect();
+    execute_all!(
+        transaction,
+        "INSERT INTO reason (credential, text) ",
+        last,
+        |noted| (noted.0.to_string(), noted.1.clone()),
+        " ON CONFLICT (credential) DO UPDATE SET text = excluded.text"
+    )?;
     Ok(())
 }
 

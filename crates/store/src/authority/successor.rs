@@ -14,6 +14,7 @@ use super::ca::CaName;
 use super::change::{self, ApplyError, Change, Step};
 use super::credential;
 use super::device_registration::{self, News};
+use super::revocation::{self, Revoked};
 use crate::audit::Cause;
 use crate::statement::{count, parsed};
 use crate::{Snapshot, StoreError, Transaction, audit};
@@ -182,19 +183,26 @@ pub async fn apply(
     use CredentialState::{Leased, Suspect, Verified, Voided};
     let steps = Step::all(changes)?;
     let mut changed = 0;
-    let mut news = Vec::new();
+    let (mut news, mut revoked) = (Vec::new(), Vec::new());
     for step in &steps {
-        let stored: Option<(Vec<u8>, Option<String>)> = fetch_optional!(
+        let stored: Option<(Vec<u8>, Vec<u8>, Option<String>)> = fetch_optional!(
             transaction,
             "UPDATE successor SET state = $4 WHERE number = $1 AND generation = $2 AND state = $3 \
-             RETURNING public_key_sha256, issuing_ca",
+             RETURNING certificate_serial, public_key_sha256, issuing_ca",
             step.id.number.to_string(),
             step.id.stored_generation(),
             step.from.as_str(),
             step.to.as_str(),
         )?;
-        let Some((public_key_sha256, issuing_ca)) = stored else { continue };
+        let Some((certificate_serial, public_key_sha256, issuing_ca)) = stored else { continue };
         changed += 1;
+        if step.to == Voided {
+            revoked.extend(issuing_ca.clone().map(|issuing_ca| Revoked {
+                number: step.id.number.to_string(),
+                certificate_serial,
+                issuing_ca,
+            }));
+        }
         // What was never signed is no center's business.
         let is_told = matches!(step.to, Leased | Verified | Suspect | Voided);
         news.extend(issuing_ca.filter(|_| is_told).map(|issuing_ca| News {
@@ -206,6 +214,7 @@ pub async fn apply(
     }
     let states = change::close(transaction, cause, &steps, changed, detail).await?;
     device_registration::append(transaction, cause.time, news).await?;
+    revocation::append(transaction, cause.time, revoked).await?;
     Ok(states)
 }
 
@@ -219,6 +228,25 @@ pub async fn of_number(snapshot: &mut Snapshot, number: &DeviceNumber) -> Result
         "SELECT number, generation, cause, state, certificate_serial, public_key_sha256, hardware_uid, \
          intended, certificate FROM successor WHERE number = $1 AND state <> 'abandoned' ORDER BY generation",
         number.to_string(),
+    )?;
+    rows.into_iter().map(Successor::try_from).collect()
+}
+
+/// The successors of these numbers that are not void.
+///
+/// # Errors
+/// The store fails.
+pub async fn live_of(
+    snapshot: &mut Snapshot,
+    numbers: &[DeviceNumber],
+) -> Result<Vec<Successor>, StoreError> {
+    let rows: Vec<Row> = fetch_all_of!(
+        snapshot,
+        "SELECT number, generation, cause, state, certificate_serial, public_key_sha256, hardware_uid, \
+         intended, certificate FROM successor WHERE state NOT IN ('abandoned', 'voided') AND number IN (",
+        numbers,
+        |number| number.to_string(),
+        ")"
     )?;
     rows.into_iter().map(Successor::try_from).collect()
 }

@@ -105,7 +105,8 @@ async fn serve(arguments: &ServeArguments, edge: &Edge) -> anyhow::Result<()> {
     let here = Arc::new(Authenticator::open(member, store, vault, config.settings(), clock, random).await?);
     let limits = Limits { open_to_all: OPEN_TO_ALL, ..config.limits.limits() };
     let router = Arc::clone(&here).router();
-    serving::serve(config.listen, &files, router, limits, here.tend(&authority), edge).await
+    let tls = serving::host_tls(&files, edge)?;
+    serving::serve(config.listen, &files.member, tls, router, limits, here.tend(&authority), edge).await
 }
 
 /// What `status` prints.

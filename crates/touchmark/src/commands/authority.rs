@@ -5,6 +5,7 @@ mod common_certificate;
 mod device_keys;
 mod pre_write_key;
 mod product;
+mod revoke;
 mod successors;
 
 use std::fmt::Write;
@@ -16,16 +17,17 @@ use anyhow::Context;
 use authority::{Authority, AuthorityStatus, Ceremony, Desk, Names, NewRange, OPEN_TO_ALL, OPEN_TO_COMMON};
 use identity::profile::CredentialKind;
 use identity::{CredentialId, CredentialState, Member, MemberName, ProductCode, Role, Serial};
-use pki::{NameText, encrypt_key};
+use pki::{NameText, ParsePublishedUrlError, encrypt_key};
 use serde::Serialize;
 use store::audit::Actor;
 use store::{Schema, Secret, Store, VaultError, read_unlock_file};
-use transport::Limits;
+use transport::{Limits, serve_in_clear};
 
 use self::bundle::BundleCommand;
 use self::common_certificate::CommonCertificateCommand;
 use self::pre_write_key::PreWriteKeyCommand;
 use self::product::ProductCommand;
+use self::revoke::RevokeArguments;
 use self::successors::SuccessorsArguments;
 use super::Edge;
 use super::role_arguments::RoleArguments;
@@ -45,15 +47,17 @@ pub enum Command {
         /// The address to listen on
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
+        /// The address to publish CRLs and OCSP at, in clear and to everyone
+        #[arg(long, value_name = "ADDRESS")]
+        publish: Option<SocketAddr>,
         #[command(flatten)]
         role: RoleArguments,
     },
     /// Print a token by which a member may join, once
     #[command(subcommand)]
     Invite(InviteCommand),
-    /// Shut a member out
-    #[command(subcommand)]
-    Revoke(RevokeCommand),
+    /// Shut out a member, or devices by what they have in common
+    Revoke(Box<RevokeArguments>),
     /// The products and the profiles of their credentials
     #[command(subcommand)]
     Product(ProductCommand),
@@ -150,18 +154,6 @@ pub enum InviteCommand {
     },
 }
 
-/// Who is shut out.
-#[derive(clap::Subcommand)]
-pub enum RevokeCommand {
-    /// A member
-    Member {
-        /// The member, such as urn:touchmark:gateway:osaka; `status` lists them
-        member: Member,
-        #[command(flatten)]
-        role: RoleArguments,
-    },
-}
-
 /// What is done with factories.
 #[derive(clap::Subcommand)]
 pub enum FactoryCommand {
@@ -198,9 +190,10 @@ pub struct AllotArguments {
 pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
     match command {
         Command::Init(arguments) => init(&arguments, edge).await,
-        Command::Serve { listen, role } => {
+        Command::Serve { listen, publish, role } => {
             let mut config = role.authority()?;
             config.listen = listen.unwrap_or(config.listen);
+            config.publish = publish.map_or(config.publish, |address| address.to_string());
             serve(&config, edge).await
         }
         Command::Invite(whom) => {
@@ -212,11 +205,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
             };
             invite(&member, &role.authority()?, edge).await
         }
-        Command::Revoke(RevokeCommand::Member { member, role }) => {
-            open_desk(&role.authority()?, edge).await?.revoke(&member, &person()).await?;
-            edge.output.object(&Revoked { member: &member }, format!("{member} is shut out"));
-            Ok(())
-        }
+        Command::Revoke(arguments) => revoke::run(*arguments, edge).await,
         Command::Product(command) => product::run(command, edge).await,
         Command::PreWriteKey(command) => pre_write_key::run(command, edge).await,
         Command::CommonCertificate(command) => common_certificate::run(command, edge).await,
@@ -266,11 +255,6 @@ struct Initialised<'a> {
 #[derive(Serialize)]
 struct Token<'a> {
     token: &'a str,
-}
-
-#[derive(Serialize)]
-struct Revoked<'a> {
-    member: &'a Member,
 }
 
 #[derive(Serialize)]
@@ -356,7 +340,36 @@ async fn serve(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
     member.trust = authority.trust().clone();
     let limits =
         Limits { open_to_all: OPEN_TO_ALL, open_to_common: OPEN_TO_COMMON, ..config.limits.limits() };
-    serving::serve(config.listen, &member, authority.router(), limits, std::future::ready(()), edge).await
+    let publishing = publish(config, Arc::clone(&authority), limits).await?;
+    let tls = serving::host_tls(&member, edge)?;
+    serving::serve(config.listen, &member.member, tls, authority.router(), limits, publishing, edge).await
+}
+
+/// Listens where the authority publishes, if anywhere; what then serves it.
+async fn publish(
+    config: &AuthorityConfig,
+    authority: Arc<Authority>,
+    limits: Limits,
+) -> anyhow::Result<impl Future<Output = ()>> {
+    let address: Option<SocketAddr> = match config.publish.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|error| {
+            Failure::new(format!("publish is \"{text}\", which is no address to listen on"))
+                .because(error)
+                .advise("give one such as 0.0.0.0:7480")
+        })?),
+    };
+    let listener = match address {
+        Some(address) => Some(serving::listen(address, "publish").await?),
+        None => None,
+    };
+    Ok(async move {
+        if let Some(listener) = listener {
+            tracing::info!(address = config.publish, "CRLs and OCSP are published");
+            let router = authority.publication_router();
+            serve_in_clear(listener, router, limits, std::future::pending()).await;
+        }
+    })
 }
 
 async fn invite(invited: &Member, config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
@@ -391,7 +404,15 @@ async fn desk_of(config: &AuthorityConfig, member: &MemberFiles, edge: &Edge) ->
     let store = Store::open(&config.store, Schema::Authority)
         .await
         .with_context(|| format!("cannot open the store of {}", member.member))?;
-    Ok(Desk::new(store, member.member.clone(), Arc::clone(&edge.clock), Arc::clone(&edge.random)))
+    let desk = Desk::new(store, member.member.clone(), Arc::clone(&edge.clock), Arc::clone(&edge.random));
+    match config.published_url.as_str() {
+        "" => Ok(desk),
+        text => Ok(desk.published(text.parse().map_err(|error: ParsePublishedUrlError| {
+            Failure::new(format!("published_url is \"{text}\"")).because(error).advise(
+                "give the address of this machine, or of a proxy before it, such as http://pki.example",
+            )
+        })?)),
+    }
 }
 
 /// The passphrase in a file, or what to do to have one.

@@ -208,13 +208,14 @@ async fn serve(tls12_products: Vec<ProductCode>, config: &CenterConfig, edge: &E
     let authority =
         files.client(&member_files::load_host(&config.data)?, &config.proxy, Arc::clone(&edge.clock))?;
     let desk = open_desk(config, edge).await?;
-    let here = Arc::new(Center::new(files.member.clone(), desk, Arc::clone(&edge.random), config.settings()));
+    let products = tls12_products.into_iter().chain(config.tls12_products.iter().cloned()).collect();
+    let tls = serving::host_tls_with_tls12_for(products, &files, edge)?;
+    let here = Center::new(files.member.clone(), desk, Arc::clone(&edge.random), config.settings());
+    let here = Arc::new(here.serving_at(Arc::clone(&tls)));
     // Whoever has no certificate has nothing to ask here.
     let limits = Limits { open_to_all: &[], ..config.limits.limits() };
     let router = Arc::clone(&here).router();
-    let products = tls12_products.into_iter().chain(config.tls12_products.iter().cloned()).collect();
-    let beside = here.tend(&authority);
-    serving::serve_with_tls12_for(products, config.listen, &files, router, limits, beside, edge).await
+    serving::serve(config.listen, &files.member, tls, router, limits, here.tend(&authority), edge).await
 }
 
 /// What `status` prints.

@@ -200,7 +200,8 @@ async fn serve(config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {
     let member = member_files::load(&config.data)?;
     let gateway = open(config, &member, edge).await?;
     let router = Arc::clone(&gateway).router();
-    serving::serve(config.listen, &member, router, config.limits.limits(), gateway.run(), edge).await
+    let (tls, limits) = (serving::host_tls(&member, edge)?, config.limits.limits());
+    serving::serve(config.listen, &member.member, tls, router, limits, gateway.run(), edge).await
 }
 
 async fn invite(name: &MemberName, config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {

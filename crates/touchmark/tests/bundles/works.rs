@@ -27,6 +27,7 @@ use message::lease::{AttemptId, LeaseRequest};
 use message::pack::CredentialPack;
 use message::report::{Report, ReportAnswer};
 use message::result::{Confirmation, Proof, WriteOutcome, WriteResultTransmission};
+use message::withdrawal::Withdrawals;
 use seal::PreWriteKey;
 use store::audit::Actor;
 use store::authority::product::Product;
@@ -324,6 +325,10 @@ impl Upstream for NoLink {
     }
 
     fn report<'a>(&'a self, _: &'a Report) -> Answer<'a, ReportAnswer> {
+        no_answer()
+    }
+
+    fn withdrawals(&self, _: u64) -> Answer<'_, Withdrawals> {
         no_answer()
     }
 

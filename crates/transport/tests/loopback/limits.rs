@@ -21,7 +21,7 @@ const SHORT: Duration = Duration::from_millis(300);
 /// Far above every short limit, so that only a missing limit fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-async fn tls_stream(host: &Host) -> TlsStream<TcpStream> {
+pub async fn tls_stream(host: &Host) -> TlsStream<TcpStream> {
     let own = host.plant.member(&member("gateway:osaka"));
     let clock = Arc::clone(&host.clock) as Arc<dyn Clock>;
     let tls = client_config(host.trust(), member("authority:head-office"), Some(&own), clock).unwrap();
@@ -31,7 +31,7 @@ async fn tls_stream(host: &Host) -> TlsStream<TcpStream> {
 }
 
 /// Reads until the host ends the connection.
-async fn is_ended(stream: &mut (impl AsyncReadExt + Unpin)) -> bool {
+pub async fn is_ended(stream: &mut (impl AsyncReadExt + Unpin)) -> bool {
     let mut rest = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut rest)).await.is_ok()
 }

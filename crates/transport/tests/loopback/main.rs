@@ -5,6 +5,7 @@
 #[path = "../../../cert/tests/plant/mod.rs"]
 mod plant;
 
+mod ended;
 mod host;
 mod joining;
 mod limits;

@@ -22,6 +22,7 @@ use message::lease::{AttemptId, LeaseRequest};
 use message::pack::{CertificatePack, CredentialPack, PackKey};
 use message::problem::{Problem, ProblemCode};
 use message::report::{RecordAnswer, Report, ReportAnswer};
+use message::withdrawal::Withdrawals;
 use pki::{DeviceProfile, IssuingCa, NO_EXPIRY, NameText, Root, Validity};
 use store::{Schema, Secret, Store, StoreError, audit};
 use tokio::task::JoinSet;
@@ -248,6 +249,10 @@ impl Upstream for Issuer {
         let taken = |sequence| RecordAnswer { sequence, state: None, problem: None };
         let records = report.records.iter().map(|record| taken(record.sequence)).collect();
         Box::pin(async { Ok(ReportAnswer { records }) })
+    }
+
+    fn withdrawals(&self, _: u64) -> Answer<'_, Withdrawals> {
+        Box::pin(async { Ok(Withdrawals { records: Vec::new() }) })
     }
 
     fn member<'a>(&'a self, _: &'a MemberRequest) -> Answer<'a, Membership> {

@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::site::{Process, Site, lines};
 
 /// A site whose center knows the devices that were made.
-struct Fleet {
-    site: Site,
+pub struct Fleet {
+    pub site: Site,
     center: Option<Process>,
     _authority: Process,
     _gateway: Process,
@@ -22,7 +22,7 @@ struct Fleet {
 
 impl Fleet {
     /// So many devices of 3012, from 3012-123456 on, made on the line and known to the center.
-    fn of(units: u32) -> Self {
+    pub fn of(units: u32) -> Self {
         let (site, authority, gateway) = Site::with_stock(units.into());
         for n in 0..units {
             let device = site.device("3012", &format!("{n:016x}"), "tcp:127.0.0.1:0");
@@ -42,20 +42,20 @@ impl Fleet {
     }
 
     /// A device's call: what it printed, if it was answered.
-    fn call(&self, n: u32, arguments: &[&str]) -> Option<Value> {
+    pub fn call(&self, n: u32, arguments: &[&str]) -> Option<Value> {
         call(&self.site, n, arguments)
     }
 
     /// `kill -9`.
-    fn kill_center(&mut self) {
+    pub fn kill_center(&mut self) {
         drop(self.center.take());
     }
 
-    fn start_center(&mut self) {
+    pub fn start_center(&mut self) {
         self.center = Some(self.site.serve("center"));
     }
 
-    fn list(&self, arguments: &[&str]) -> Vec<Value> {
+    pub fn list(&self, arguments: &[&str]) -> Vec<Value> {
         lines(&self.site.run(arguments))
     }
 
@@ -67,11 +67,11 @@ impl Fleet {
     }
 }
 
-fn number(n: u32) -> String {
+pub fn number(n: u32) -> String {
     format!("3012-{}", 123_456 + n)
 }
 
-fn flash(site: &Site, n: u32) -> String {
+pub fn flash(site: &Site, n: u32) -> String {
     site.file(&format!("devices/{}.flash", number(n)))
 }
 

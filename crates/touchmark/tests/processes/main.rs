@@ -5,6 +5,7 @@
 mod bundles;
 mod calling;
 mod canary;
+mod firmware;
 mod killing;
 mod membership;
 mod network;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -51,10 +52,12 @@ const GRACE: Duration = Duration::from_secs(60);
 pub(crate) async fn files(
     State(center): State<Arc<Center>>,
     Device(device): Device,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
+    let no_name = |_| Refused::new(ProblemCode::MalformedRequest, "this is no package's name");
+    let Path(name) = name.map_err(no_name)?;
     let firmware = center.firmware_for(&device, &name).await.map_err(refused)?;
     let tag = HeaderValue::from_str(&format!("\"{}\"", firmware.name)).expect("a name is hexadecimal");
     let wanted = if method == Method::GET { wanted(&headers, &tag, firmware.length) } else { Wanted::Whole };

@@ -47,11 +47,10 @@ pub enum FileError {
     Package(#[from] PackageError),
 }
 
-/// A package that lies in the directory, but not in its place yet. It holds the directory's lock.
+/// A package that lies in the directory, but not in its place yet. It holds the directory's lock, and is gone
+/// where it is not kept.
 pub(crate) struct Incoming {
-    path: PathBuf,
-    directory: PathBuf,
-    _lock: File,
+    place: IncomingPlace,
     /// What the package says of itself.
     pub(crate) head: Head,
     /// The hash of its image.
@@ -64,6 +63,13 @@ pub(crate) struct Incoming {
     pub(crate) name: String,
 }
 
+/// Where a package lies until it is kept.
+struct IncomingPlace {
+    directory: PathBuf,
+    path: PathBuf,
+    _lock: File,
+}
+
 impl Files {
     /// The files in this directory, which is made when the first comes.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
@@ -72,51 +78,36 @@ impl Files {
 
     /// Copies a package into the directory.
     pub(crate) fn take_in(&self, source: &Path) -> Result<Incoming, FileError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.directory)
-            .map_err(FileError::Directory)?;
-        let lock = self.lock().map_err(FileError::Directory)?;
-        let path = self.directory.join("incoming");
-        let mut to = private_file(&path).map_err(FileError::Directory)?;
+        let place = self.make_place().map_err(FileError::Directory)?;
+        let mut to = private_file(&place.path).map_err(FileError::Directory)?;
         let read = |error| FileError::Read { path: source.to_owned(), source: error };
         let mut from = File::open(source).map_err(read)?;
 
-        let mut start = Vec::with_capacity(HEAD_BYTES_MAX);
-        Read::by_ref(&mut from).take(HEAD_BYTES_MAX as u64).read_to_end(&mut start).map_err(read)?;
-        let head = Head::read(&start)?;
+        let mut part = Vec::with_capacity(BUFFER_BYTES);
+        Read::by_ref(&mut from).take(HEAD_BYTES_MAX as u64).read_to_end(&mut part).map_err(read)?;
+        let head = Head::read(&part)?;
         let (mut whole, mut image) = (ImageDigest::new(), ImageDigest::new());
-        whole.update(&start);
-        image.update(&start[head.bytes()..]);
-        to.write_all(&start).map_err(FileError::Directory)?;
-        let mut length = start.len() as u64;
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            let count = from.read(&mut buffer).map_err(read)?;
-            if count == 0 {
-                break;
-            }
-            length += count as u64;
+        let (mut length, mut image_at) = (0, head.bytes());
+        while !part.is_empty() {
+            length += part.len() as u64;
             if length > PACKAGE_BYTES_MAX {
                 return Err(FileError::TooLong);
             }
-            whole.update(&buffer[..count]);
-            image.update(&buffer[..count]);
-            to.write_all(&buffer[..count]).map_err(FileError::Directory)?;
+            whole.update(&part);
+            image.update(&part[image_at..]);
+            to.write_all(&part).map_err(FileError::Directory)?;
+            image_at = 0;
+            part.clear();
+            Read::by_ref(&mut from).take(BUFFER_BYTES as u64).read_to_end(&mut part).map_err(read)?;
         }
         to.sync_all().map_err(FileError::Directory)?;
-        let image_length = length - head.bytes() as u64;
-        let name = Fingerprint::from_bytes(whole.finish()).to_string();
         Ok(Incoming {
-            path,
-            directory: self.directory.clone(),
-            _lock: lock,
+            place,
+            image_length: length - head.bytes() as u64,
             head,
             image_sha256: image.finish(),
-            image_length,
             length,
-            name,
+            name: Fingerprint::from_bytes(whole.finish()).to_string(),
         })
     }
 
@@ -132,6 +123,13 @@ impl Files {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+
+    fn make_place(&self) -> io::Result<IncomingPlace> {
+        let directory = self.directory.clone();
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        let lock = self.lock()?;
+        Ok(IncomingPlace { path: directory.join("incoming"), directory, _lock: lock })
     }
 
     /// One process at a time changes the directory.
@@ -150,14 +148,22 @@ impl Files {
 impl Incoming {
     /// Puts the package into its place. When this returns, it lasts.
     pub(crate) fn keep(&self) -> Result<(), FileError> {
-        let kept = fs::rename(&self.path, place(&self.directory, &self.name));
-        kept.and_then(|()| File::open(&self.directory)?.sync_all()).map_err(FileError::Directory)
+        let IncomingPlace { directory, path, .. } = &self.place;
+        let kept = fs::rename(path, place(directory, &self.name));
+        kept.and_then(|()| File::open(directory)?.sync_all()).map_err(FileError::Directory)
     }
 
     /// Removes the package again, which the books refuse.
     pub(crate) fn discard(&self) {
         // What is left is in nobody's way.
-        let _ = fs::remove_file(place(&self.directory, &self.name));
+        let _ = fs::remove_file(place(&self.place.directory, &self.name));
+    }
+}
+
+impl Drop for IncomingPlace {
+    fn drop(&mut self) {
+        // A package that was kept is here no more.
+        let _ = fs::remove_file(&self.path);
     }
 }
 

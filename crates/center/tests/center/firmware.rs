@@ -101,6 +101,9 @@ async fn only_what_a_known_maker_signed_for_the_product_is_taken() {
         }
         assert_eq!(plant.desk().firmware().await.unwrap(), []);
         assert_eq!(packages(&plant), Vec::<PathBuf>::new());
+        let left: Vec<_> =
+            fs::read_dir(plant.files()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["lock"], "what is not taken leaves nothing");
 
         let added = add(&plant, &good).await.unwrap();
         assert_eq!((added.product.as_str(), added.version.to_string().as_str()), ("3012", "1.2.0"));

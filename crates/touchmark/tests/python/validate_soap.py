@@ -20,10 +20,13 @@ def alone(element):
     return etree.fromstring(etree.tostring(element, with_tail=False))
 
 
-def fault(schema, document):
-    """What is wrong with the first header block or body element that does not fit."""
+def fault(schemas, document):
+    """What is wrong with the first header block or body element that does not fit the schema of its namespace."""
     root = etree.fromstring(document.encode())
     for element in [*root.find(HEADER), *root.find(BODY)]:
+        schema = schemas.get(etree.QName(element).namespace)
+        if schema is None:
+            return f"{element.tag} is of no namespace that is described"
         if not schema.validate(alone(element)):
             return str(schema.error_log.last_error)
     return None
@@ -31,8 +34,9 @@ def fault(schema, document):
 
 def main():
     (wsdl,) = sys.argv[1:]
-    schema = etree.XMLSchema(alone(etree.fromstring(wsdl.encode()).find(f".//{SCHEMA}")))
-    print(json.dumps([fault(schema, document) for document in json.load(sys.stdin)]))
+    described = etree.fromstring(wsdl.encode()).iter(SCHEMA)
+    schemas = {schema.get("targetNamespace"): etree.XMLSchema(alone(schema)) for schema in described}
+    print(json.dumps([fault(schemas, document) for document in json.load(sys.stdin)]))
 
 
 if __name__ == "__main__":

@@ -1,32 +1,35 @@
-//! A call: who sent it, whether it is new, and what it means.
+//! A call: whether it is new, and what it means.
 //!
-//! Who sent it is who the TLS session says. The answer goes out only once the call is in the journal; a
+//! The answer goes out only once the call is in the journal; a
 //! call that is there already gets the answer that it got before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use cert::device::Registration;
-use cert::{DeviceIdentity, Refusal};
+use cert::DeviceIdentity;
 use identity::{DeviceNumber, Member};
 use message::call::{
-    COUNTERS_MAX, Call, CallAnswer, Command, Counter, Event, Nonce, Outcome, REQUESTS_MAX, Request,
+    COUNTERS_MAX, Call, CallAnswer, Command, Counter, Event, MANAGED_MAX, Nonce, Outcome, REQUESTS_MAX,
+    Request,
 };
 use message::soap::Envelope;
 use store::center::counter;
-use store::center::device::{self, ShownKey, Standing};
+use store::center::device::Standing;
 use store::center::incident;
 use store::center::journal::{self, Answered, CallNumber, Kind, NewEntry};
+use store::center::managed::Approval;
 use store::center::quarantine;
 use store::center::reading::{self, Reading, Settled, Verdict};
 use store::center::request;
-use store::{Snapshot, StoreError, Transaction};
+use store::{StoreError, Transaction};
 
+use crate::admission::{Admitted, admit, quarantined};
 use crate::center::Center;
 use crate::chain;
 use crate::desk::{self, Asked};
 use crate::error::CenterError;
-use crate::incident::IncidentKind;
+use crate::incident::{Incident, IncidentKind};
+use crate::management;
 use crate::meter::Meter;
 use crate::quarantine::begin;
 use crate::rollout;
@@ -66,8 +69,9 @@ impl Center {
                     let entry = NewEntry {
                         time: now,
                         kind: form.kind(),
-                        device: sender.number.clone(),
+                        device: call.device_number.clone(),
                         number: Some(number_of(&call)),
+                        through: None,
                         raw,
                     };
                     let taken = take(transaction, &center, &sender, entry, &call, fresh).await?;
@@ -98,7 +102,7 @@ pub(crate) fn parse(kind: Kind, raw: &[u8]) -> Result<Call, String> {
         Kind::SoapCall => Envelope::parse(raw)
             .and_then(|envelope| envelope.message())
             .map_err(|fault| fault.problem().detail.clone())?,
-        Kind::Request | Kind::Release | Kind::Fork | Kind::Readmission => {
+        Kind::Request | Kind::Release | Kind::Fork | Kind::Readmission | Kind::Management => {
             return Err("this is no call".to_owned());
         }
     };
@@ -111,23 +115,20 @@ pub(crate) fn parse(kind: Kind, raw: &[u8]) -> Result<Call, String> {
             return Err(format!("a counter notification has 1 to {COUNTERS_MAX} counters, each once"));
         }
     }
+    if let Event::Manage { devices } = &call.event {
+        let once: BTreeSet<&DeviceNumber> = devices.iter().collect();
+        if once.len() != devices.len() || !(1..=MANAGED_MAX).contains(&once.len()) {
+            return Err(format!("a call registers 1 to {MANAGED_MAX} devices, each once"));
+        }
+        if call.on_behalf_of.is_some() {
+            return Err("a device registers for itself alone".to_owned());
+        }
+    }
     Ok(call)
 }
 
 pub(crate) fn number_of(call: &Call) -> CallNumber {
     CallNumber { boot: call.boot.get(), sequence: call.sequence.get() }
-}
-
-/// Why a call is refused.
-pub(crate) struct Incident {
-    pub(crate) kind: IncidentKind,
-    pub(crate) detail: String,
-}
-
-impl Incident {
-    pub(crate) fn new(kind: IncidentKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
-    }
 }
 
 /// What a call has that is not in it.
@@ -147,54 +148,69 @@ async fn take(
     call: &Call,
     fresh: Fresh,
 ) -> Result<Result<CallAnswer, Incident>, StoreError> {
-    let standing = standing_of(transaction, sender).await?;
-    let standing = match admitted(sender, call, standing) {
-        Ok(standing) => standing,
+    let Admitted { caller, about, through } = match admit(transaction, sender, call).await? {
+        Ok(admitted) => admitted,
         Err(incident) => return Ok(Err(incident)),
     };
-    let place = place(transaction, &standing, &entry, call).await?;
+    entry.through = through;
+    let place = place(transaction, &caller, &entry, call).await?;
     let address = fresh.address.map(|address| address.to_string());
-    if standing.is_quarantined {
-        let is_following = match place {
-            Place::Next | Place::Refused(_) => true,
-            Place::Repeated(_) => {
-                standing.last_call.as_ref().is_some_and(|last| last.number == number_of(call))
-            }
-            Place::Fork => false,
-        };
+    if caller.is_quarantined {
+        let is_following = place.is_in_line(call, &caller);
         quarantine::note_refused(transaction, &entry.device, is_following, entry.time).await?;
-        let detail = format!("{} is in quarantine", entry.device);
-        return Ok(Err(Incident::new(IncidentKind::Quarantined, detail)));
+        return Ok(Err(quarantined(&entry.device)));
     }
     match place {
         Place::Next => {}
         Place::Repeated(answer) => return Ok(Ok(answer)),
         Place::Fork => {
-            begin(transaction, center, &standing, &entry, call, address).await?;
+            begin(transaction, center, &caller, &entry, call, address).await?;
             let detail = format!("{} does not follow the last answer", named(&entry));
             return Ok(Err(Incident::new(IncidentKind::Fork, detail)));
         }
         Place::Refused(incident) => return Ok(Err(incident)),
     }
-    if let Err(incident) = check_counters(call, &standing) {
-        return Ok(Err(incident));
-    }
-    entry.time = standing.journal.next_time(entry.time);
-    let (answer, asked) = make_of(transaction, entry.time, call, &standing, fresh.nonce, center).await?;
+    let (subject, standing) =
+        about.as_ref().map_or((&call.device_number, &caller), |(device, standing)| (device, standing));
+    let approval = match check(transaction, call, standing).await? {
+        Ok(approval) => approval,
+        Err(incident) => return Ok(Err(incident)),
+    };
+    entry.time = caller.journal.next_time(entry.time);
+    let (answer, asked) =
+        make_of(transaction, entry.time, call, subject, standing, fresh.nonce, center).await?;
     let text = serde_json::to_string(&answer).expect("an answer is plain data");
     let answered = Answered {
-        chain: standing.chain,
+        chain: caller.chain,
         answer: &text,
         nonce: fresh.nonce.as_bytes(),
         is_chained: call.previous.is_some(),
+        about: about.as_ref().map(|(device, _)| device),
         address: address.as_deref(),
     };
-    let head = journal::append(transaction, &standing.journal, &entry, Some(answered)).await?;
+    let mut head = journal::append(transaction, &caller.journal, &entry, Some(answered)).await?;
     if let Some(asked) = asked {
-        let entry = desk::new_entry(&head, entry.time, Kind::Request, &entry.device, &asked);
-        journal::append(transaction, &head, &entry, None).await?;
+        let entry = desk::new_entry(&head, entry.time, Kind::Request, subject, &asked);
+        head = journal::append(transaction, &head, &entry, None).await?;
+    }
+    if let (Event::Manage { devices }, Some(approval)) = (&call.event, approval) {
+        management::register(transaction, head, &call.device_number, devices, approval).await?;
     }
     Ok(Ok(answer))
+}
+
+/// Whether what the call says may be filed; of devices that it registers, who approves them.
+async fn check(
+    transaction: &mut Transaction,
+    call: &Call,
+    standing: &Standing,
+) -> Result<Result<Option<Approval>, Incident>, StoreError> {
+    match &call.event {
+        Event::Manage { devices } => {
+            Ok(management::check(transaction, &call.device_number, devices).await?.map(Some))
+        }
+        _ => Ok(check_counters(call, standing).map(|()| None)),
+    }
 }
 
 /// Where a call stands among the device's calls.
@@ -207,6 +223,19 @@ enum Place {
     Fork,
     /// Its number was used before, or should have been.
     Refused(Incident),
+}
+
+impl Place {
+    /// Whether the call is one that the memory says which has the last answer, or waits for it.
+    fn is_in_line(&self, call: &Call, standing: &Standing) -> bool {
+        match self {
+            Self::Next | Self::Refused(_) => true,
+            Self::Repeated(_) => {
+                standing.last_call.as_ref().is_some_and(|last| last.number == number_of(call))
+            }
+            Self::Fork => false,
+        }
+    }
 }
 
 async fn place(
@@ -254,52 +283,6 @@ async fn names_last_call(
     Ok(found.is_some_and(|(last, _)| chain::names_call(call.previous.as_ref(), &last.raw)))
 }
 
-/// How a device stands with what its session showed.
-pub(crate) async fn standing_of(
-    snapshot: &mut Snapshot,
-    sender: &DeviceIdentity,
-) -> Result<Option<Standing>, StoreError> {
-    let shown = ShownKey {
-        public_key_sha256: *sender.spki_sha256.as_bytes(),
-        issuer_sha256: *sender.issuer_sha256.as_bytes(),
-    };
-    device::standing(snapshot, &sender.number, &shown).await
-}
-
-/// Whether the device may call and speaks for itself, with no other's number in what it says.
-fn admitted(sender: &DeviceIdentity, call: &Call, standing: Option<Standing>) -> Result<Standing, Incident> {
-    let number = &sender.number;
-    if call.device_number != *number {
-        let detail = format!("{number} made a call as {}", call.device_number);
-        return Err(Incident::new(IncidentKind::ForeignNumber, detail));
-    }
-    recognized(sender, standing)
-}
-
-/// Whether the device is who it says: a key and its issuer that the authority named for its number, a
-/// certificate in use.
-pub(crate) fn recognized(sender: &DeviceIdentity, standing: Option<Standing>) -> Result<Standing, Incident> {
-    let number = &sender.number;
-    let standing = standing.ok_or_else(|| {
-        let detail = format!("{number} is not registered here, or not yet");
-        Incident::new(IncidentKind::Unregistered, detail)
-    })?;
-    if !standing.is_issuer_known {
-        let detail = format!("the certificate of {number} is not from the CA that issued for it");
-        return Err(Incident::new(IncidentKind::OtherIssuer, detail));
-    }
-    let Some(state) = standing.state else {
-        let refusal = Refusal::OtherKey(number.clone());
-        return Err(Incident::new(IncidentKind::OtherKey, refusal.to_string()));
-    };
-    // Of certificates that are leased the authority tells only where they follow others.
-    let registration = Registration { spki_sha256: sender.spki_sha256, state, is_successor: true };
-    match sender.check_registration(&registration) {
-        Ok(()) => Ok(standing),
-        Err(refusal) => Err(Incident::new(IncidentKind::NotInUse, refusal.to_string())),
-    }
-}
-
 /// Whether the device has room for the counters that the call names.
 fn check_counters(call: &Call, standing: &Standing) -> Result<(), Incident> {
     let Event::Counter { counters } = &call.event else { return Ok(()) };
@@ -318,17 +301,18 @@ fn named(entry: &NewEntry) -> String {
     format!("call {sequence} of boot {boot} of {}", entry.device)
 }
 
-/// Files what a new call means, and says what it is answered, and what a roll-out asks of the device as the
-/// journal's next entry.
+/// Files what a new call means for the device that it is about, and says what it is answered, and what a roll-out
+/// asks of that device as the journal's next entry.
 async fn make_of(
     transaction: &mut Transaction,
     time: i64,
     call: &Call,
+    device: &DeviceNumber,
     standing: &Standing,
     nonce: Nonce,
     center: &Member,
 ) -> Result<(CallAnswer, Option<Asked>), StoreError> {
-    let (device, id) = (&call.device_number, standing.journal.id + 1);
+    let id = standing.journal.id + 1;
     let mut meters = Meters::of(&standing.counters);
     let runs = rollout::note_firmware(transaction, device, call.firmware, standing.firmware).await?;
     for result in &call.results {

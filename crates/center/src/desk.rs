@@ -12,6 +12,7 @@ use store::center::device::{self, Listed};
 use store::center::feed::{self, Position};
 use store::center::incident::{self, Incident};
 use store::center::journal::{self, Entry, Head, Kind, NewEntry};
+use store::center::managed;
 use store::center::quarantine;
 use store::center::reading::{self, Settled};
 use store::center::request::{self, Request};
@@ -150,7 +151,9 @@ impl Desk {
         self.store
             .write(move |transaction| {
                 Box::pin(async move {
-                    if !device::is_registered(transaction, &device).await? {
+                    let is_known = device::is_registered(transaction, &device).await?
+                        || managed::speaker(transaction, &device).await?.is_some();
+                    if !is_known {
                         return Err(CenterError::UnknownDevice(device));
                     }
                     let text = serde_json::to_string(&command).expect("a command is plain data");
@@ -254,6 +257,7 @@ pub(crate) fn new_entry(
         kind,
         device: device.clone(),
         number: None,
+        through: None,
         raw: serde_json::to_vec(what).expect("what happens here is plain data"),
     }
 }

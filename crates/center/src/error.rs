@@ -38,6 +38,16 @@ pub enum CenterError {
     /// The device is in no quarantine.
     #[error("{0} is in no quarantine")]
     NoQuarantine(DeviceNumber),
+    /// One device cannot speak for the other, or does not.
+    #[error(
+        "{intermediate} cannot speak for {device}, or does not; its product must be marked as one that manages others"
+    )]
+    NoRelation {
+        /// The device.
+        device: DeviceNumber,
+        /// The one that would speak for it.
+        intermediate: DeviceNumber,
+    },
     /// What is held came in calls that are in doubt themselves.
     #[error("readings of {counter} of {device} came in calls that are in doubt; end the quarantine first")]
     InDoubt {
@@ -86,9 +96,11 @@ impl CenterError {
         match self {
             Self::Refused { kind, .. } => Problem::new(kind.problem_code(), self.to_string()),
             Self::Malformed(_) => Problem::new(ProblemCode::MalformedRequest, self.to_string()),
-            Self::UnknownDevice(_) | Self::NothingHeld(_) | Self::NoQuarantine(_) | Self::Unknown(_) => {
-                Problem::new(ProblemCode::NotFound, self.to_string())
-            }
+            Self::UnknownDevice(_)
+            | Self::NothingHeld(_)
+            | Self::NoQuarantine(_)
+            | Self::NoRelation { .. }
+            | Self::Unknown(_) => Problem::new(ProblemCode::NotFound, self.to_string()),
             Self::InDoubt { .. } | Self::Bundle(_) | Self::Conflict(_) => {
                 Problem::new(ProblemCode::Conflict, self.to_string())
             }

@@ -25,12 +25,12 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::time::Instant;
 use transport::{Device, Refused};
 
-use crate::call::{Incident, command_of, recognized, standing_of};
+use crate::admission::{quarantined, recognize};
+use crate::call::command_of;
 use crate::center::Center;
 use crate::error::CenterError;
 use crate::files::{BUFFER_BYTES, FileError};
 use crate::firmware::unknown_firmware;
-use crate::incident::IncidentKind;
 use crate::routes::refused;
 
 /// Who reads a file more slowly than this, and has had [`GRACE`], is cut off; it may ask for the rest.
@@ -88,12 +88,8 @@ impl Center {
     /// The package of this name, where the device was asked to fetch it.
     async fn firmware_for(&self, sender: &DeviceIdentity, name: &str) -> Result<Firmware, CenterError> {
         let mut snapshot = self.desk.store.read().await?;
-        let standing = standing_of(&mut snapshot, sender).await?;
-        let recognized = recognized(sender, standing).and_then(|standing| match standing.is_quarantined {
-            true => {
-                Err(Incident::new(IncidentKind::Quarantined, format!("{} is in quarantine", sender.number)))
-            }
-            false => Ok(()),
+        let recognized = recognize(&mut snapshot, sender).await?.and_then(|standing| {
+            if standing.is_quarantined { Err(quarantined(&sender.number)) } else { Ok(()) }
         });
         if let Err(found) = recognized {
             drop(snapshot);

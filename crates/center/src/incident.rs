@@ -25,8 +25,26 @@ pub enum IncidentKind {
     Fork,
     /// It is in quarantine.
     Quarantined,
+    /// It speaks for a device that is not registered to it.
+    NotManaged,
+    /// It would manage devices, and its product does not.
+    NotIntermediate,
+    /// It manages more devices than one does.
+    TooManyManaged,
     /// It names more counters than a device has.
     TooManyCounters,
+}
+
+/// Why a call is refused.
+pub(crate) struct Incident {
+    pub(crate) kind: IncidentKind,
+    pub(crate) detail: String,
+}
+
+impl Incident {
+    pub(crate) fn new(kind: IncidentKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
 }
 
 impl IncidentKind {
@@ -40,6 +58,9 @@ impl IncidentKind {
             Self::NotInUse => "not-in-use",
             Self::ReusedNumber => "reused-number",
             Self::OutOfOrder => "out-of-order",
+            Self::NotManaged => "not-managed",
+            Self::NotIntermediate => "not-intermediate",
+            Self::TooManyManaged => "too-many-managed",
             Self::Fork => "fork",
             Self::Quarantined => "quarantined",
             Self::TooManyCounters => "too-many-counters",
@@ -52,7 +73,10 @@ impl IncidentKind {
             | Self::Unregistered
             | Self::OtherKey
             | Self::OtherIssuer
-            | Self::NotInUse => ProblemCode::NotAllowed,
+            | Self::NotInUse
+            | Self::NotManaged
+            | Self::NotIntermediate
+            | Self::TooManyManaged => ProblemCode::NotAllowed,
             Self::ReusedNumber | Self::OutOfOrder => ProblemCode::Conflict,
             Self::Fork | Self::Quarantined => ProblemCode::Quarantined,
             Self::TooManyCounters => ProblemCode::MalformedRequest,

@@ -17,6 +17,7 @@ use store::center::reading::{self, Held, Reading, Settled, Verdict};
 
 use crate::call::{number_of, parse};
 use crate::desk::{Asked, Decision, Desk};
+use crate::management::Managed;
 use crate::meter::Meter;
 use crate::quarantine::{Doubt, Forked, Readmission};
 
@@ -164,6 +165,8 @@ struct Replay {
     devices: HashMap<DeviceNumber, Device>,
     /// What staff asked of devices and has no result yet.
     open: HashMap<u64, (DeviceNumber, Command)>,
+    /// Which intermediate device speaks for a device.
+    speakers: HashMap<DeviceNumber, DeviceNumber>,
     counted: BTreeMap<(DeviceNumber, String, u64), Part>,
     /// What was taken back and given back within the period.
     corrections: BTreeSet<Correction>,
@@ -176,7 +179,8 @@ struct Device {
     taken: Vec<Taken>,
     /// The entry of the fork that it is in quarantine for, and what that took back.
     fork: Option<(u64, Vec<Taken>)>,
-    meters: HashMap<CounterName, (Meter, Vec<(Held, Part)>)>,
+    /// Its counters, and of each the readings that are held, with the devices whose calls they came in.
+    meters: HashMap<CounterName, (Meter, Vec<(DeviceNumber, Held, Part)>)>,
 }
 
 impl Line {
@@ -203,6 +207,7 @@ impl Replay {
             head: Head::of_nothing(),
             devices: HashMap::new(),
             open: HashMap::new(),
+            speakers: HashMap::new(),
             counted: BTreeMap::new(),
             corrections: BTreeSet::new(),
         }
@@ -235,6 +240,16 @@ impl Replay {
                 let decision: Readmission = serde_json::from_slice(&entry.raw).map_err(unreadable)?;
                 self.readmit(entry, &decision).map_err(|fault| impossible(fault.to_owned()))
             }
+            Kind::Management => {
+                let Managed { intermediate, speaks, .. } =
+                    serde_json::from_slice(&entry.raw).map_err(unreadable)?;
+                if speaks {
+                    self.speakers.insert(entry.device.clone(), intermediate);
+                } else if self.speakers.get(&entry.device) == Some(&intermediate) {
+                    self.speakers.remove(&entry.device);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -243,6 +258,13 @@ impl Replay {
         if call.device_number != entry.device || entry.number != Some(number) {
             return Err("the call names another device, or another number");
         }
+        let about = call.on_behalf_of.as_ref().unwrap_or(&entry.device);
+        let sender = entry.through.as_ref().unwrap_or(&entry.device);
+        let speaks_for =
+            |device: &DeviceNumber| device == sender || self.speakers.get(device) == Some(sender);
+        if !speaks_for(&entry.device) || !speaks_for(about) {
+            return Err("the sender does not speak for the device");
+        }
         let device = self.devices.entry(entry.device.clone()).or_default();
         if device.fork.is_some() {
             return Err("the device is in quarantine");
@@ -250,8 +272,9 @@ impl Replay {
         if device.last_call.replace(number).is_some_and(|last| number <= last) {
             return Err("the device has made a later call before");
         }
+        let device = self.devices.entry(about.clone()).or_default();
         for result in &call.results {
-            let is_its_own = self.open.get(&result.request).is_some_and(|(of, _)| *of == entry.device);
+            let is_its_own = self.open.get(&result.request).is_some_and(|(of, _)| of == about);
             let command = is_its_own.then(|| self.open.remove(&result.request)).flatten();
             if let (Some((_, Command::SetInitialValue { name, value })), Outcome::Done) =
                 (command, &result.outcome)
@@ -270,22 +293,22 @@ impl Replay {
             let part = part(entry, number, base.unwrap_or_default(), value);
             match base {
                 Some(_) => counted.push((&counter.name, part)),
-                None => held.push((Held { call: entry.id, value }, part)),
+                None => held.push((entry.device.clone(), Held { call: entry.id, value }, part)),
             }
         }
-        counted.into_iter().for_each(|(name, part)| self.count(&entry.device, name, part));
+        counted.into_iter().for_each(|(name, part)| self.count(&entry.device, about, name, part));
         Ok(())
     }
 
     fn release(&mut self, entry: &Entry, decision: Decision) {
         let device = self.devices.entry(entry.device.clone()).or_default();
         let (meter, held) = device.meters.entry(decision.counter.clone()).or_default();
-        let values: Vec<u64> = held.iter().map(|(held, _)| held.value).collect();
+        let values: Vec<u64> = held.iter().map(|(_, held, _)| held.value).collect();
         let bases = meter.release(decision.base, &values);
         let released: Vec<_> = held.drain(..bases.len()).zip(bases).collect();
-        for ((_, part), from) in released {
+        for ((caller, _, part), from) in released {
             let part = Part { from, settled: entry.time, released_by: Some(entry.id), ..part };
-            self.count(&entry.device, &decision.counter, part);
+            self.count(&caller, &entry.device, &decision.counter, part);
         }
     }
 
@@ -344,7 +367,7 @@ impl Replay {
     }
 
     /// Keeps what counts, and of what counts within the period each part.
-    fn count(&mut self, device: &DeviceNumber, name: &CounterName, part: Part) {
+    fn count(&mut self, caller: &DeviceNumber, device: &DeviceNumber, name: &CounterName, part: Part) {
         let taken = Taken {
             call: part.call,
             device: device.clone(),
@@ -352,7 +375,7 @@ impl Replay {
             from: part.from,
             to: part.to,
         };
-        self.devices.entry(device.clone()).or_default().taken.push(taken);
+        self.devices.entry(caller.clone()).or_default().taken.push(taken);
         if (self.from..self.to).contains(&part.settled) {
             self.counted.insert((device.clone(), name.to_string(), part.call), part);
         }

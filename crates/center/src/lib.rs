@@ -7,7 +7,9 @@
 //! | what | room |
 //! | --- | --- |
 //! | which device is which, as the authority says | `register` |
-//! | a call: who sent it, whether it is new, what it means | `call` |
+//! | who may call, and for whom | `admission` |
+//! | which device speaks for which | `management` |
+//! | a call: whether it is new, what it means | `call` |
 //! | whether a call follows the last one, so that copies are found | `chain` |
 //! | what happens when they do not, and what a person decides | `quarantine` |
 //! | the same from devices without a network, in signed files | `bundling` |
@@ -21,6 +23,7 @@
 //!
 //! Several centers may serve one store: everything that must be known once is in the store.
 
+mod admission;
 mod bundling;
 mod call;
 mod center;
@@ -32,6 +35,7 @@ mod files;
 mod firmware;
 mod incident;
 pub mod invoice;
+mod management;
 pub mod meter;
 mod quarantine;
 mod register;
@@ -46,3 +50,4 @@ pub use files::{FileError, Files, PACKAGE_BYTES_MAX};
 pub use incident::IncidentKind;
 pub use quarantine::{Doubt, Evidence, Readmitted, Sign, Suspicion};
 pub use rollout::{RolloutPlan, is_in_share};
+pub use store::center::managed::Approval;

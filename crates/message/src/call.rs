@@ -7,6 +7,10 @@
 //! answer it repeats the same call byte for byte, and gets the same answer, however often it asks. What the
 //! center wants of the device is in the answers, until the device has said in a later call what came of it.
 //!
+//! An intermediate device (source A, 101) calls for devices that it manages. Either it speaks for them, in calls
+//! of its own that name them, or it passes on the calls that they have made and numbered themselves, byte for byte;
+//! the answer to those is theirs.
+//!
 //! Calls are chained: each answer carries a fresh [`Nonce`], and the next call says which one the device kept.
 //! Two devices with one memory, or one with an old memory, cannot both say the right one. A device that makes
 //! several calls before it can hear an answer ([`bundle`](crate::bundle)) names the call before instead.
@@ -22,6 +26,8 @@ use utoipa::ToSchema;
 
 /// The most bytes of a call, JSON or SOAP.
 pub const CALL_BYTES_MAX: usize = 16 * 1_024;
+/// The most devices that one call registers.
+pub const MANAGED_MAX: usize = 16;
 /// The most counters in a notification.
 pub const COUNTERS_MAX: usize = 16;
 /// The most requests in an answer, and the most results in a call.
@@ -44,6 +50,11 @@ pub struct Call {
     /// made a call since, [`Nonce::of_call`] of that. Absent from firmware that does not know it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub previous: Option<Nonce>,
+    /// The managed device that the call is about, where an intermediate device speaks for another: event and
+    /// results are that device's, and so are the requests in the answer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<String>, example = "3013-000001")]
+    pub on_behalf_of: Option<DeviceNumber>,
     /// What happened.
     pub event: Event,
     /// What came of the center's requests.
@@ -86,6 +97,12 @@ pub enum Event {
         /// What they want.
         note: ShortText,
     },
+    /// The device manages others, and asks to be allowed to speak for them (source A Fig. 8).
+    Manage {
+        /// Each device once.
+        #[schema(value_type = Vec<String>)]
+        devices: Vec<DeviceNumber>,
+    },
     /// Nothing; the device asks whether there is something for it to do.
     Poll,
 }
@@ -99,6 +116,7 @@ impl Event {
             Self::Supply { .. } => "supply",
             Self::Alarm { .. } => "alarm",
             Self::Manual { .. } => "manual",
+            Self::Manage { .. } => "manage",
             Self::Poll => "poll",
         }
     }
@@ -430,6 +448,8 @@ mod tests {
             r#"{"deviceNumber":"A123-654321","boot":3,"sequence":8,"event":{"call":"service","faultCode":"E-13"},"results":[{"request":13,"outcome":{"outcome":"refused","reason":"no such counter"}}]}"#,
             r#"{"deviceNumber":"A123-654321","boot":3,"sequence":9,"event":{"call":"supply","consumable":"toner","remainingPercent":5}}"#,
             r#"{"deviceNumber":"A123-654321","boot":4,"sequence":1,"event":{"call":"poll"}}"#,
+            r#"{"deviceNumber":"A123-654321","boot":4,"sequence":2,"onBehalfOf":"3013-000001","event":{"call":"poll"}}"#,
+            r#"{"deviceNumber":"A123-654321","boot":4,"sequence":3,"event":{"call":"manage","devices":["3013-000001"]}}"#,
             r#"{"deviceNumber":"A123-654321","boot":4,"sequence":2,"previous":"AAECAwQFBgcICQoLDA0ODw==","event":{"call":"poll"}}"#,
             r#"{"deviceNumber":"A123-654321","boot":4,"sequence":2,"event":{"call":"poll"},"results":[{"request":14,"outcome":{"outcome":"failed","reason":"no room"}}],"firmware":"2.14.0"}"#,
         ] {

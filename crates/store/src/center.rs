@@ -8,6 +8,7 @@ pub mod device;
 pub mod firmware;
 pub mod incident;
 pub mod journal;
+pub mod managed;
 pub mod quarantine;
 pub mod reading;
 pub mod request;

@@ -64,6 +64,7 @@ const CENTER: &[Step] = &[
     BUNDLE,
     ("device key", include_str!("../migrations/center/device_key.sql")),
     ("firmware", include_str!("../migrations/center/firmware.sql")),
+    ("managed", include_str!("../migrations/center/managed.sql")),
 ];
 
 impl Schema {

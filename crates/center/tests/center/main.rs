@@ -8,6 +8,7 @@ mod chain;
 mod files;
 mod firmware;
 mod identity;
+mod management;
 mod memory;
 mod plant;
 mod quarantine;

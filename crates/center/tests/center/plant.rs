@@ -79,6 +79,7 @@ pub struct Plant {
 }
 
 /// A device with its certificate.
+#[derive(Clone)]
 pub struct Device {
     pub number: DeviceNumber,
     pub identity: DeviceIdentity,
@@ -260,8 +261,12 @@ impl Plant {
 
     /// How many units of a device are billed in all, by an invoice of everything until tomorrow.
     pub async fn billed(&self, device: &Device) -> i64 {
+        self.billed_of(&device.number).await
+    }
+
+    pub async fn billed_of(&self, number: &DeviceNumber) -> i64 {
         let to = self.clock.epoch_seconds() + DAY;
-        let invoice = self.desk().invoice(0, to, Some(&device.number)).await.unwrap();
+        let invoice = self.desk().invoice(0, to, Some(number)).await.unwrap();
         invoice.lines.iter().map(|line| line.units).sum()
     }
 
@@ -280,6 +285,7 @@ impl Device {
             boot: boot.try_into().unwrap(),
             sequence: sequence.try_into().unwrap(),
             previous: None,
+            on_behalf_of: None,
             event,
             results: Vec::new(),
             firmware: None,

@@ -90,6 +90,7 @@ fn every_kind_of_call_reads_back_from_soap() {
             boot: 1.try_into().unwrap(),
             sequence: 2.try_into().unwrap(),
             previous: Some(Nonce::new([0xfe; 16])),
+            on_behalf_of: None,
             event,
             results: vec![
                 RequestResult { request: 7, outcome: Outcome::Refused { reason: text("no") } },

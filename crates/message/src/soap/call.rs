@@ -24,6 +24,7 @@ impl Message for Call {
         body.element("Boot", self.boot);
         body.element("Sequence", self.sequence);
         self.previous.iter().for_each(|nonce| body.element("Previous", nonce));
+        self.on_behalf_of.iter().for_each(|device| body.element("OnBehalfOf", device));
         match &self.event {
             Event::Counter { counters } => body.nest("CounterNotification", |element| {
                 counters.iter().for_each(|counter| write_counter(element, "Counter", counter));
@@ -37,6 +38,9 @@ impl Message for Call {
             }),
             Event::Alarm { alarm } => body.nest("AlarmCall", |element| element.element("Alarm", alarm)),
             Event::Manual { note } => body.nest("ManualCall", |element| element.element("Note", note)),
+            Event::Manage { devices } => body.nest("ManageDevices", |element| {
+                devices.iter().for_each(|device| element.element("DeviceNumber", device));
+            }),
             Event::Poll => body.nest("Poll", |_| {}),
         }
         for RequestResult { request, outcome } in &self.results {
@@ -60,6 +64,7 @@ impl Message for Call {
             boot: body.value("Boot")?,
             sequence: body.value("Sequence")?,
             previous: body.optional_value("Previous")?,
+            on_behalf_of: body.optional_value("OnBehalfOf")?,
             event: read_event(body)?,
             results: all(body, "RequestResult", read_result)?,
             firmware: body.optional_value("Firmware")?,
@@ -138,6 +143,9 @@ fn read_event(body: &mut Fields<'_>) -> Result<Event, Fault> {
     }
     if let Some(note) = within(body, "ManualCall", |inside| inside.value("Note"))? {
         return Ok(Event::Manual { note });
+    }
+    if let Some(devices) = within(body, "ManageDevices", |inside| inside.values("DeviceNumber"))? {
+        return Ok(Event::Manage { devices });
     }
     Fields::of(body.required("Poll")?)?.end()?;
     Ok(Event::Poll)

@@ -42,6 +42,8 @@ pub struct ShownKey {
 /// How a device stands when it calls.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
+    /// Where the device stands; none where the authority has not named it.
+    pub registered: Option<CredentialState>,
     /// Where the certificate of the key that it shows stands; none where the key is not its own.
     pub state: Option<CredentialState>,
     /// Whether the CA that signed the certificate which it shows has issued for it.
@@ -145,45 +147,47 @@ pub async fn is_registered(snapshot: &mut Snapshot, number: &DeviceNumber) -> Re
     Ok(row.is_some())
 }
 
-/// How a device that shows this key stands, if the authority has named it: all that is needed to take its
-/// call, in one look.
+/// How a device stands that shows this key, or for which another speaks: all that is needed to take its call, in
+/// one look. The authority need not have named it.
 ///
 /// # Errors
 /// The store fails.
 pub async fn standing(
     snapshot: &mut Snapshot,
     number: &DeviceNumber,
-    shown: &ShownKey,
-) -> Result<Option<Standing>, StoreError> {
+    shown: Option<&ShownKey>,
+) -> Result<Standing, StoreError> {
     let rows: Vec<StandingRow> = fetch_all!(
         snapshot,
-        "SELECT \
+        "SELECT device.state AS registered, \
          (SELECT device_key.state FROM device_key WHERE device_key.number = device.number \
          AND public_key_sha256 = $2 AND issuer_sha256 = $3) AS state, \
          (SELECT count(*) FROM device_key WHERE device_key.number = device.number AND issuer_sha256 = $3) \
          AS keys_of_issuer, \
          last.id AS last_id, last.number AS last_number, last.nonce AS last_nonce, last.chained, \
          before.chain AS before_chain, before.released_by, \
-         (SELECT count(*) FROM request WHERE request.device = device.number AND finished_by IS NULL) \
+         (SELECT count(*) FROM request WHERE request.device = asked.number AND finished_by IS NULL) \
          AS requests, firmware, (SELECT max(rollout.id) FROM rollout \
          WHERE rollout.product = $4 AND rollout.state IN ('running', 'rolling-back')) AS rollout, \
          head.id AS head_id, head.time AS head_time, head.hash AS head_hash, \
          counter.name AS counter, counter.base, counter.held \
-         FROM device LEFT JOIN journal AS head ON head.id = (SELECT max(id) FROM journal) \
-         LEFT JOIN quarantine AS before ON before.device = device.number AND before.chain = \
-         (SELECT max(chain) FROM quarantine WHERE quarantine.device = device.number) \
+         FROM (SELECT CAST($1 AS text) AS number) AS asked \
+         LEFT JOIN device ON device.number = asked.number \
+         LEFT JOIN journal AS head ON head.id = (SELECT max(id) FROM journal) \
+         LEFT JOIN quarantine AS before ON before.device = asked.number AND before.chain = \
+         (SELECT max(chain) FROM quarantine WHERE quarantine.device = asked.number) \
          LEFT JOIN journal AS last ON last.id = \
-         (SELECT id FROM journal WHERE journal.device = device.number AND journal.number IS NOT NULL \
+         (SELECT id FROM journal WHERE journal.device = asked.number AND journal.number IS NOT NULL \
          AND journal.chain = CASE WHEN before.released_by IS NULL THEN COALESCE(before.chain, 0) \
          ELSE before.chain + 1 END ORDER BY journal.number DESC LIMIT 1) \
-         LEFT JOIN counter ON counter.device = device.number WHERE device.number = $1",
+         LEFT JOIN counter ON counter.device = asked.number",
         number.to_string(),
-        &shown.public_key_sha256[..],
-        &shown.issuer_sha256[..],
+        shown.map_or(&[][..], |shown| &shown.public_key_sha256[..]),
+        shown.map_or(&[][..], |shown| &shown.issuer_sha256[..]),
         number.product().as_str(),
     )?;
     let counters = rows.iter().filter_map(StandingRow::counter).collect::<Result<_, _>>()?;
-    rows.into_iter().next().map(|row| row.standing(counters)).transpose()
+    rows.into_iter().next().ok_or(StoreError::Corrupt { what: "device" })?.standing(counters)
 }
 
 /// Stores what a device says that it runs.
@@ -257,6 +261,7 @@ impl TryFrom<ListedRow> for Listed {
 /// One for each counter of the device, or one without.
 #[derive(sqlx::FromRow)]
 struct StandingRow {
+    registered: Option<String>,
     state: Option<String>,
     keys_of_issuer: i64,
     last_id: Option<i64>,
@@ -305,6 +310,7 @@ impl StandingRow {
             chain: before.map_or(0, |chain| chain + u64::from(self.released_by.is_some())),
             is_quarantined: before.is_some() && self.released_by.is_none(),
             last_call,
+            registered: self.registered.map(|state| parsed("device.state", &state)).transpose()?,
             state: self.state.map(|state| parsed("device_key.state", &state)).transpose()?,
             is_issuer_known: self.keys_of_issuer > 0,
             requests: count("request", self.requests)?,

@@ -41,6 +41,8 @@ pub enum Kind {
     Fork,
     /// A decision of staff that ends a quarantine.
     Readmission,
+    /// A decision on which device speaks for which.
+    Management,
 }
 
 /// One entry.
@@ -56,6 +58,8 @@ pub struct Entry {
     pub device: DeviceNumber,
     /// Of a call, its number on the device.
     pub number: Option<CallNumber>,
+    /// The intermediate device that passed a call on, where one did.
+    pub through: Option<DeviceNumber>,
     /// What came, byte for byte.
     pub raw: Vec<u8>,
     /// The hash over it and all before it.
@@ -73,6 +77,8 @@ pub struct NewEntry {
     pub device: DeviceNumber,
     /// Of a call, its number on the device.
     pub number: Option<CallNumber>,
+    /// The intermediate device that passed a call on, where one did.
+    pub through: Option<DeviceNumber>,
     /// What came, byte for byte.
     pub raw: Vec<u8>,
 }
@@ -88,6 +94,8 @@ pub struct Answered<'a> {
     pub nonce: &'a [u8; NONCE_BYTES],
     /// Whether the call named the nonce of the answer before.
     pub is_chained: bool,
+    /// The managed device that the call is about, where it is another than the one that made it.
+    pub about: Option<&'a DeviceNumber>,
     /// The address that it came from, where that is known.
     pub address: Option<&'a str>,
 }
@@ -166,6 +174,7 @@ impl Entry {
             kind: self.kind,
             device: self.device.clone(),
             number: self.number,
+            through: self.through.clone(),
             raw: self.raw.clone(),
         };
         let next = head.followed_by(&entry);
@@ -200,8 +209,8 @@ pub async fn append(
     let head = head.followed_by(entry);
     execute!(
         transaction,
-        "INSERT INTO journal (id, time, kind, device, number, raw, hash, answer, nonce, chained, address, chain) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO journal (id, time, kind, device, number, raw, hash, answer, nonce, chained, address, chain, \
+         through, about) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         head.id.cast_signed(),
         entry.time,
         entry.kind.as_str(),
@@ -214,6 +223,8 @@ pub async fn append(
         answered.map(|answered| i64::from(answered.is_chained)),
         answered.and_then(|answered| answered.address),
         answered.map_or(0, |answered| answered.chain).cast_signed(),
+        entry.through.as_ref().map(DeviceNumber::to_string),
+        answered.and_then(|answered| answered.about).map(DeviceNumber::to_string),
     )?;
     Ok(head)
 }
@@ -266,7 +277,7 @@ pub async fn answered_with(
 pub async fn find(snapshot: &mut Snapshot, id: u64) -> Result<Option<(Entry, Option<String>)>, StoreError> {
     let row: Option<Row> = fetch_optional!(
         snapshot,
-        "SELECT id, time, kind, device, number, raw, hash FROM journal WHERE id = $1",
+        "SELECT id, time, kind, device, number, through, raw, hash FROM journal WHERE id = $1",
         id.cast_signed(),
     )?;
     let Some(row) = row else { return Ok(None) };
@@ -282,7 +293,7 @@ pub async fn find(snapshot: &mut Snapshot, id: u64) -> Result<Option<(Entry, Opt
 pub async fn after(snapshot: &mut Snapshot, id: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
     let rows: Vec<Row> = fetch_all!(
         snapshot,
-        "SELECT id, time, kind, device, number, raw, hash FROM journal \
+        "SELECT id, time, kind, device, number, through, raw, hash FROM journal \
          WHERE id > $1 ORDER BY id LIMIT $2",
         id.cast_signed(),
         i64::from(limit),
@@ -290,7 +301,7 @@ pub async fn after(snapshot: &mut Snapshot, id: u64, limit: u32) -> Result<Vec<E
     rows.into_iter().map(Entry::try_from).collect()
 }
 
-/// The last calls, the last first; those of one device where it is named.
+/// The last calls, the last first; where a device is named, those that it made and those that are about it.
 ///
 /// # Errors
 /// The store fails.
@@ -302,14 +313,14 @@ pub async fn last_calls(
     let rows: Vec<Row> = match device {
         Some(device) => fetch_all!(
             snapshot,
-            "SELECT id, time, kind, device, number, raw, hash FROM journal \
-             WHERE device = $1 AND number IS NOT NULL ORDER BY number DESC LIMIT $2",
+            "SELECT id, time, kind, device, number, through, raw, hash FROM journal \
+             WHERE (device = $1 OR about = $1) AND number IS NOT NULL ORDER BY id DESC LIMIT $2",
             device.to_string(),
             i64::from(limit),
         )?,
         None => fetch_all!(
             snapshot,
-            "SELECT id, time, kind, device, number, raw, hash FROM journal \
+            "SELECT id, time, kind, device, number, through, raw, hash FROM journal \
              WHERE number IS NOT NULL ORDER BY id DESC LIMIT $1",
             i64::from(limit),
         )?,
@@ -318,8 +329,15 @@ pub async fn last_calls(
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::JsonCall, Self::SoapCall, Self::Request, Self::Release, Self::Fork, Self::Readmission];
+    const ALL: [Self; 7] = [
+        Self::JsonCall,
+        Self::SoapCall,
+        Self::Request,
+        Self::Release,
+        Self::Fork,
+        Self::Readmission,
+        Self::Management,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -329,6 +347,7 @@ impl Kind {
             Self::Release => "release",
             Self::Fork => "fork",
             Self::Readmission => "readmission",
+            Self::Management => "management",
         }
     }
 }
@@ -339,7 +358,9 @@ fn hash(previous: &[u8], id: u64, entry: &NewEntry) -> Vec<u8> {
     let number = entry.number.map_or(0, CallNumber::stored);
     let numbers = [id.to_be_bytes(), entry.time.to_be_bytes(), number.to_be_bytes()].concat();
     let device = entry.device.to_string();
-    for field in [previous, &numbers, entry.kind.as_str().as_bytes(), device.as_bytes(), &entry.raw] {
+    let through = entry.through.as_ref().map(DeviceNumber::to_string);
+    let fields = [previous, &numbers, entry.kind.as_str().as_bytes(), device.as_bytes(), &entry.raw];
+    for field in fields.into_iter().chain(through.as_ref().map(String::as_bytes)) {
         context.update(&(field.len() as u64).to_be_bytes());
         context.update(field);
     }
@@ -353,6 +374,7 @@ struct Row {
     kind: String,
     device: String,
     number: Option<i64>,
+    through: Option<String>,
     raw: Vec<u8>,
     hash: Vec<u8>,
 }
@@ -368,6 +390,7 @@ impl TryFrom<Row> for Entry {
             kind: kind.ok_or(StoreError::Corrupt { what: "journal.kind" })?,
             device: parsed("journal.device", &row.device)?,
             number: row.number.map(CallNumber::from_stored).transpose()?,
+            through: row.through.map(|device| parsed("journal.through", &device)).transpose()?,
             raw: row.raw,
             hash: row.hash,
         })

@@ -37,6 +37,7 @@ async fn call(store: &Store, serial: u32, number: CallNumber, raw: &'static str)
         kind: Kind::JsonCall,
         device: named(serial, CredentialState::Verified).number,
         number: Some(number),
+        through: None,
         raw: raw.into(),
     };
     store
@@ -44,7 +45,7 @@ async fn call(store: &Store, serial: u32, number: CallNumber, raw: &'static str)
             Box::pin(async move {
                 let head = journal::head(transaction).await?;
                 let answered =
-                    Answered { chain: 0, answer: "answer", nonce: &[7; 16], is_chained: true, address: None };
+                    Answered { chain: 0, answer: "answer", nonce: &[7; 16], is_chained: true, about: None, address: None };
                 journal::append(transaction, &head, &entry, Some(answered)).await
             })
         })
@@ -66,12 +67,12 @@ async fn a_device_stands_as_it_was_named_last_and_as_it_has_called() {
 
         let mut snapshot = store.read().await.unwrap();
         let number = |serial| named(serial, CredentialState::Verified).number;
-        let first = device::standing(&mut snapshot, &number(1), &SHOWN).await.unwrap().unwrap();
+        let first = device::standing(&mut snapshot, &number(1), Some(&SHOWN)).await.unwrap();
         let last = LastCall { id: 2, number: highest, nonce: Some([7; 16]), is_chained: true };
         assert_eq!((first.state, first.last_call), (Some(CredentialState::Verified), Some(last)));
-        let second = device::standing(&mut snapshot, &number(2), &SHOWN).await.unwrap().unwrap();
+        let second = device::standing(&mut snapshot, &number(2), Some(&SHOWN)).await.unwrap();
         assert_eq!((second.state, second.last_call), (Some(CredentialState::Voided), None));
-        assert_eq!(device::standing(&mut snapshot, &number(3), &SHOWN).await.unwrap(), None);
+        assert_eq!(device::standing(&mut snapshot, &number(3), Some(&SHOWN)).await.unwrap().registered, None);
         let listed = device::list(&mut snapshot, "", 10).await.unwrap();
         let calls: Vec<_> = listed.iter().map(|device| (device.calls, device.last_called)).collect();
         assert_eq!(calls, [(2, Some(200)), (0, None)]);
@@ -137,6 +138,7 @@ async fn the_journal_shows_what_was_changed_in_it() {
             assert_eq!(changed(&|entry| entry.raw[0] ^= 1), None);
             assert_eq!(changed(&|entry| entry.time += 1), None);
             assert_eq!(changed(&|entry| entry.kind = Kind::SoapCall), None);
+            assert_eq!(changed(&|entry| entry.through = Some("3012-000009".parse().unwrap())), None);
             assert_eq!(changed(&|entry| entry.device = "3012-000009".parse().unwrap()), None);
             assert_eq!(changed(&|entry| entry.number = Some(CallNumber { boot: 9, sequence: 9 })), None);
             let mut without = entries.clone();

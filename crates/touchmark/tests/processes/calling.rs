@@ -122,7 +122,18 @@ fn a_device_calls_home_and_does_what_it_is_asked() {
     assert!(fleet.call(0, &["counter", "--set", "total=9999"]).is_none());
     let incidents = fleet.list(&["center", "incidents"]);
     assert_eq!((incidents.len(), &incidents[0]["kind"]), (1, &Value::from("fork")));
-    assert_eq!(fleet.billed(0), 147);
+    assert_eq!(fleet.billed(0), 137, "the ten units that the first said since are held");
+    let listed = fleet.list(&["center", "quarantine", "list"]);
+    assert_eq!((listed.len(), &listed[0]["deviceNumber"]), (1, &number(0).into()));
+    let shown = fleet.site.json(&["center", "quarantine", "show", &number(0)]);
+    assert!(shown["taken"]["raw"].as_str().unwrap().contains("5040"), "{shown}");
+    assert!(shown["refused"]["raw"].as_str().unwrap().contains("9999"), "{shown}");
+    assert!(shown["refused"]["address"].as_str().unwrap().starts_with("127.0.0.1:"), "{shown}");
+    assert_eq!((&shown["sign"], &shown["held"][0]["units"]), (&"earlier-answer".into(), &10.into()));
+    let released = fleet.site.json(&["center", "quarantine", "release", &number(0)]);
+    assert_eq!(released["units"], 10);
+    assert!(fleet.call(0, &["counter", "--set", "total=10000"]).is_some(), "what it kept, and a new one");
+    assert_eq!(fleet.billed(0), 147 + 4_960);
 
     // What is turned back waits for a person.
     assert!(fleet.call(1, &["counter", "--set", "total=50"]).is_some());

@@ -196,6 +196,7 @@ fn of_devices_and_centers() -> Vec<String> {
         boot: 1.try_into().unwrap(),
         sequence: u32::MAX.try_into().unwrap(),
         previous,
+        on_behalf_of: None,
         event,
         firmware: (!results.is_empty()).then_some(FirmwareVersion::new([2, 14, u32::MAX])),
         results: results.to_vec(),

@@ -239,6 +239,7 @@ async fn call(connection: &mut SendRequest<Body>, server: SocketAddr, device: &D
         boot: 1.try_into()?,
         sequence: sequence.try_into()?,
         previous: None,
+        on_behalf_of: None,
         event: Event::Counter { counters: vec![total] },
         results: Vec::new(),
         firmware: None,

@@ -82,6 +82,7 @@ fn every_kind_of_call_reads_back_from_soap() {
         Event::Supply { consumable: text("toner"), remaining_percent: 5.try_into().unwrap() },
         Event::Alarm { alarm: text("hot & loud") },
         Event::Manual { note: text("ring me") },
+        Event::Manage { devices: vec!["3013-000001".parse().unwrap()] },
         Event::Poll,
     ];
     for event in events {
@@ -90,7 +91,7 @@ fn every_kind_of_call_reads_back_from_soap() {
             boot: 1.try_into().unwrap(),
             sequence: 2.try_into().unwrap(),
             previous: Some(Nonce::new([0xfe; 16])),
-            on_behalf_of: None,
+            on_behalf_of: Some("3013-000001".parse().unwrap()),
             event,
             results: vec![
                 RequestResult { request: 7, outcome: Outcome::Refused { reason: text("no") } },

@@ -37,9 +37,17 @@ pub enum Event<'a> {
         /// What they want.
         note: &'a str,
     },
+    /// The device manages others, and asks to be allowed to speak for them.
+    Manage {
+        /// Each device once.
+        devices: &'a [DeviceNumber],
+    },
     /// Nothing; the device asks whether there is something for it to do.
     Poll,
 }
+
+/// What a device names that has kept no answer yet: 16 zero bytes in base64.
+const NO_ANSWER: &str = "AAAAAAAAAAAAAAAAAAAAAA==";
 
 /// The next call of a device that remembers `calling`.
 pub(super) fn call(
@@ -52,7 +60,7 @@ pub(super) fn call(
         device_number: number,
         boot: calling.boot,
         sequence,
-        previous: calling.previous.as_deref(),
+        previous: calling.previous.as_deref().unwrap_or(NO_ANSWER),
         event: match event {
             Event::Counter => EventBody::Counter { counters: &calling.counters },
             Event::Service { fault_code } => EventBody::Service { fault_code },
@@ -61,6 +69,7 @@ pub(super) fn call(
             }
             Event::Alarm { alarm } => EventBody::Alarm { alarm },
             Event::Manual { note } => EventBody::Manual { note },
+            Event::Manage { devices } => EventBody::Manage { devices },
             Event::Poll => EventBody::Poll,
         },
         results: &calling.results,
@@ -78,8 +87,7 @@ struct Call<'a> {
     device_number: &'a DeviceNumber,
     boot: u32,
     sequence: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    previous: Option<&'a str>,
+    previous: &'a str,
     event: EventBody<'a>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     results: &'a [RequestResult],
@@ -95,6 +103,7 @@ enum EventBody<'a> {
     Supply { consumable: &'a str, remaining_percent: u8 },
     Alarm { alarm: &'a str },
     Manual { note: &'a str },
+    Manage { devices: &'a [DeviceNumber] },
     Poll,
 }
 

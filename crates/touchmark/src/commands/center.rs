@@ -2,6 +2,7 @@
 
 mod bundle;
 mod firmware;
+mod intermediate;
 mod quarantine;
 mod rollout;
 
@@ -83,6 +84,9 @@ pub enum Command {
     /// Which devices get a firmware package, and when no more
     #[command(subcommand)]
     Rollout(rollout::Command),
+    /// Say which devices may speak for others, and for which
+    #[command(subcommand)]
+    Intermediate(intermediate::IntermediateCommand),
 }
 
 /// Arguments of a list.
@@ -173,6 +177,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Bundle(command) => bundle::run(command, edge).await,
         Command::Firmware(command) => firmware::run(command, edge).await,
         Command::Rollout(command) => rollout::run(command, edge).await,
+        Command::Intermediate(command) => intermediate::run(command, edge).await,
     }
 }
 

@@ -148,6 +148,32 @@ fn a_device_calls_home_and_does_what_it_is_asked() {
     assert!(calls[0]["raw"].as_str().unwrap().contains(r#""value":25"#), "{calls:?}");
 }
 
+/// A device without a way to the center calls through another, and later for itself.
+#[test]
+fn an_intermediate_device_passes_on_the_calls_of_its_devices() {
+    let fleet = Fleet::of(3);
+    let center = |arguments: &[&str]| fleet.site.json(&[&["center", "intermediate"], arguments].concat());
+    let through = flash(&fleet.site, 0);
+    let passed_on =
+        |n: u32, total: &str| fleet.call(n, &["counter", "--set", total, "--through", &through]).is_some();
+    assert!(fleet.call(0, &["manage", "--managed", &number(1)]).is_none(), "its product manages nobody");
+    center(&["product", "3012"]);
+    assert!(fleet.call(0, &["manage", "--managed", &number(1)]).is_some());
+    assert!(!passed_on(1, "total=10"), "nobody has approved it");
+    center(&["approve", &number(1), &number(0)]);
+    assert!(passed_on(1, "total=30"));
+    assert!(!passed_on(2, "total=5"), "that one is not its own");
+    assert!(fleet.call(1, &["counter", "--set", "total=42"]).is_some(), "it may speak for itself");
+    assert_eq!((fleet.billed(0), fleet.billed(1), fleet.billed(2)), (0, 42, 0));
+    center(&["end", &number(1), &number(0)]);
+    assert!(!passed_on(1, "total=50"));
+    let listed = fleet.list(&["center", "intermediate", "list"]);
+    assert_eq!((listed.len(), &listed[0]["state"]), (1, &"ended".into()));
+    let incidents = fleet.list(&["center", "incidents", "--device", &number(0)]);
+    let kinds: Vec<&str> = incidents.iter().map(|incident| incident["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"not-intermediate") && kinds.contains(&"foreign-number"), "{incidents:?}");
+}
+
 const DEVICES: u32 = 3;
 const KILLS: u32 = 12;
 

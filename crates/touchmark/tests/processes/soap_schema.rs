@@ -182,6 +182,7 @@ fn of_devices_and_centers() -> Vec<String> {
         Event::Supply { consumable: text_of("toner"), remaining_percent: 5.try_into().unwrap() },
         Event::Alarm { alarm: text_of("hot & loud") },
         Event::Manual { note: text_of("ring me") },
+        Event::Manage { devices: vec!["3013-000001".parse().unwrap(), "3013-000002".parse().unwrap()] },
         Event::Poll,
     ];
     let outcomes = [
@@ -214,6 +215,8 @@ fn of_devices_and_centers() -> Vec<String> {
     let mut documents: Vec<String> =
         events.iter().map(|event| text(made(event.clone(), nonce, &results))).collect();
     documents.push(text(made(Event::Poll, None, &[])));
+    let on_behalf_of = Some("3013-000001".parse().unwrap());
+    documents.push(text(Call { on_behalf_of, ..made(Event::Poll, nonce, &[]) }));
     documents.push(text(CallAnswer { call: 1, received: -1, nonce, requests }));
     documents.push(text(CallAnswer { call: u64::MAX, received: 1, nonce: None, requests: Vec::new() }));
     documents

@@ -65,6 +65,14 @@ pub enum CallCommand {
         #[command(flatten)]
         device: CallArguments,
     },
+    /// Register the devices that it manages, so that it may speak for them
+    Manage {
+        /// A device; may be given more than once
+        #[arg(long = "managed", value_name = "NUMBER", required = true)]
+        devices: Vec<DeviceNumber>,
+        #[command(flatten)]
+        device: CallArguments,
+    },
     /// Ask whether there is something to do
     Poll {
         #[command(flatten)]
@@ -78,6 +86,9 @@ pub struct CallArguments {
     /// The file that is the device's memory
     #[arg(long, value_name = "FILE")]
     flash: PathBuf,
+    /// The memory of the intermediate device that passes the call on, with its certificate
+    #[arg(long, value_name = "FILE")]
+    through: Option<PathBuf>,
     /// The address of the center
     #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:7447")]
     center: String,
@@ -120,6 +131,7 @@ impl CallCommand {
             | Self::Supply { device, .. }
             | Self::Alarm { device, .. }
             | Self::Manual { device, .. }
+            | Self::Manage { device, .. }
             | Self::Poll { device } => device,
         }
     }
@@ -133,6 +145,7 @@ impl CallCommand {
             }
             Self::Alarm { alarm, .. } => Event::Alarm { alarm: alarm.as_str() },
             Self::Manual { note, .. } => Event::Manual { note: note.as_str() },
+            Self::Manage { devices, .. } => Event::Manage { devices },
             Self::Poll { .. } => Event::Poll,
         }
     }
@@ -179,7 +192,11 @@ struct Called<'a> {
 impl Caller {
     fn switch_on(arguments: &CallArguments, edge: &Edge) -> anyhow::Result<Self> {
         let mut device = open(&arguments.flash, edge)?;
-        let pack = pack_of(&mut device, &arguments.flash)?;
+        let number = device.confirmed_number()?.ok_or_else(|| no_pack(&arguments.flash))?;
+        let pack = match &arguments.through {
+            Some(through) => pack_of(&mut open(through, edge)?, through)?,
+            None => pack_of(&mut device, &arguments.flash)?,
+        };
         let root = HostTrust::Root(Fingerprint::of(&pack.root_certificate));
         let chain = vec![pack.client_certificate, pack.issuing_certificate];
         let credential = Credential::new(chain, pack.secret_key);
@@ -189,7 +206,7 @@ impl Caller {
         let client =
             Client::through(proxy.as_ref(), root, Some(&credential), center, &arguments.center, clock)?;
         device.boot()?;
-        Ok(Self { device, number: pack.device_number, client, made: Vec::new() })
+        Ok(Self { device, number, client, made: Vec::new() })
     }
 
     /// Sees to what the center has asked for and what takes the device some time.
@@ -298,9 +315,11 @@ impl Caller {
 
 fn pack_of(device: &mut EmulatedDevice, flash: &Path) -> anyhow::Result<HeldPack> {
     let pack = device.pack().with_context(|| format!("cannot read the pack in {}", flash.display()))?;
-    pack.ok_or_else(|| {
-        Failure::new(format!("the device in {} holds no pack", flash.display()))
-            .advise("have a station write it first")
-            .into()
-    })
+    pack.ok_or_else(|| no_pack(flash))
+}
+
+fn no_pack(flash: &Path) -> anyhow::Error {
+    Failure::new(format!("the device in {} holds no pack", flash.display()))
+        .advise("have a station write it first")
+        .into()
 }

@@ -280,7 +280,7 @@ async fn names_last_call(
 ) -> Result<bool, StoreError> {
     let Some(last) = &standing.last_call else { return Ok(false) };
     let found = journal::find(transaction, last.id).await?;
-    Ok(found.is_some_and(|(last, _)| chain::names_call(call.previous.as_ref(), &last.raw)))
+    Ok(found.is_some_and(|(last, _)| call.previous == Some(chain::name_of_call(&last.raw))))
 }
 
 /// Whether the device has room for the counters that the call names.

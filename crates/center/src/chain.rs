@@ -20,7 +20,7 @@ pub fn is_fork(last: Option<&LastCall>, previous: Option<&Nonce>) -> bool {
     }
 }
 
-/// Whether a call names this one, as it came, as the call before it.
-pub(crate) fn names_call(previous: Option<&Nonce>, before: &[u8]) -> bool {
-    previous == Some(&Nonce::of_call(Fingerprint::of(before).as_bytes()))
+/// What a call names instead that was made while this one, as it came, had no answer.
+pub(crate) fn name_of_call(raw: &[u8]) -> Nonce {
+    Nonce::of_call(Fingerprint::of(raw).as_bytes())
 }

@@ -19,6 +19,7 @@
 //! | which devices get a package, and when no more | `rollout` |
 //! | what people see, ask of devices and decide | `desk` |
 //! | a period's billing lines, each explained by its calls | [`invoice`] |
+//! | the journal, read and counted again | `replay` |
 //! | the operations over HTTP, JSON and SOAP; files in ranges | `routes`, `file_routes` |
 //!
 //! Several centers may serve one store: everything that must be known once is in the store.
@@ -39,6 +40,7 @@ mod management;
 pub mod meter;
 mod quarantine;
 mod register;
+mod replay;
 mod rollout;
 mod routes;
 

@@ -12,6 +12,7 @@ mod successors;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use center::invoice::InvoiceError;
 use identity::{
     ApparatusId, CredentialId, CredentialState, DeviceNumber, HardwareUid, MemberName, ProductCode,
 };
@@ -32,8 +33,18 @@ pub struct Books {
     pub authority: Option<AuthorityBooks>,
     /// The books of the factories at hand.
     pub gateways: Vec<GatewayBooks>,
+    /// The books of the center at hand.
+    pub center: Option<CenterBooks>,
     /// The memories of devices at hand.
     pub devices: Vec<DeviceMemory>,
+}
+
+/// What a center's journal and books say of each other.
+pub struct CenterBooks {
+    /// How many entries the journal has, or the first thing that is wrong with it or with the books.
+    pub recount: Result<u64, InvoiceError>,
+    /// What is wrong with the audit log, if anything.
+    pub audit_fault: Option<String>,
 }
 
 /// What an authority knows.
@@ -145,6 +156,13 @@ pub fn check(books: &Books) -> Verdict {
     }
     if has_gateways {
         findings.add(19, invariants::liveness(books));
+    }
+    if let Some(center) = &books.center {
+        for number in [14, 15, 16] {
+            if let Some(broken) = invariants::recount(center, number) {
+                findings.add(number, broken);
+            }
+        }
     }
     findings.add(2, invariants::at_most_one_live_identity(books));
     findings.add(8, invariants::forgetting(books));

@@ -4,11 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use center::invoice::{Fault, InvoiceError};
 use identity::{ApparatusId, CredentialState, DeviceNumber, HardwareUid};
 use store::authority::allotment::Allotment;
 use store::authority::successor::{SuccessionCause, Successor, SuccessorId};
 use store::{authority, gateway};
-use touchmark::ledger::{AuthorityBooks, Books, DeviceMemory, GatewayBooks, HeldCredentials, check};
+use touchmark::ledger::{
+    AuthorityBooks, Books, CenterBooks, DeviceMemory, GatewayBooks, HeldCredentials, check,
+};
 
 use CredentialState::{Abandoned, Intended, Issued, Leased, Stocked, Suspect, Verified, Voided};
 
@@ -120,6 +123,7 @@ fn sound() -> Books {
             ordered_for: BTreeSet::new(),
             audit_fault: None,
         }],
+        center: Some(CenterBooks { recount: Ok(7), audit_fault: None }),
         devices: vec![memory(1), memory(2)],
     }
 }
@@ -161,6 +165,25 @@ fn sound_books_hold_and_so_does_each_role_alone() {
     assert_eq!(cooked(|books| books.authority = None), [""; 0]);
     assert_eq!(cooked(|books| books.gateways.clear()), [""; 0]);
     assert_eq!(cooked(|books| books.devices.clear()), [""; 0]);
+}
+
+#[test]
+fn what_a_center_says_of_its_calls() {
+    let found = |recount: InvoiceError| {
+        cooked(|books| books.center = Some(CenterBooks { recount: Err(recount), audit_fault: None }))
+    };
+    let impossible = |fault| InvoiceError::Impossible { id: 3, fault };
+    assert_eq!(found(impossible(Fault::NotTheSender)), ["I14"]);
+    assert_eq!(found(impossible(Fault::NumberUsed)), ["I15"]);
+    let books = InvoiceError::Books { call: 3, device: number(1), counter: "total".into() };
+    assert_eq!(found(books), ["I15"]);
+    assert_eq!(found(impossible(Fault::Unchained)), ["I16"]);
+    assert_eq!(found(InvoiceError::Quarantine(number(1))), ["I16"]);
+    assert_eq!(found(InvoiceError::Tampered(3)), ["I17"]);
+    let audit = |books: &mut Books| {
+        books.center = Some(CenterBooks { recount: Ok(7), audit_fault: Some("a gap".into()) });
+    };
+    assert_eq!(cooked(audit), ["I17"]);
 }
 
 #[test]

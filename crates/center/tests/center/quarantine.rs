@@ -1,5 +1,6 @@
 //! What becomes of a device number under which two memories have called.
 
+use center::invoice::{Fault, InvoiceError, recount};
 use center::{CenterError, Doubt, Sign, Suspicion};
 use message::call::{Event, Nonce};
 use message::problem::ProblemCode;
@@ -148,16 +149,32 @@ async fn what_is_in_doubt_is_not_released_by_its_counter() {
     assert_eq!(plant.billed(&device).await, 20);
 }
 
+/// Each of these is found by the recount, and for what it is.
 #[tokio::test]
-async fn books_that_hide_a_quarantine_make_no_invoice() {
-    let mut plant = Plant::new(TestDatabase::sqlite()).await;
-    let (device, mut memory) = device_with(&mut plant, 2).await;
-    let mut copy = memory.clone();
-    assert!(memory.count(&plant, &device, 100).await);
-    assert!(!copy.count(&plant, &device, 5).await);
-    for sql in ["UPDATE correction SET units = -99", "DELETE FROM correction"] {
+async fn cooked_journals_and_books_are_found() {
+    type Found = fn(&InvoiceError) -> bool;
+    let faults: [(&'static str, Found); 6] = [
+        ("UPDATE correction SET units = -99", |error| matches!(error, InvoiceError::Books { .. })),
+        ("DELETE FROM correction", |error| matches!(error, InvoiceError::Books { .. })),
+        ("DELETE FROM quarantine", |error| matches!(error, InvoiceError::Quarantine(_))),
+        ("UPDATE quarantine SET released_by = 5", |error| matches!(error, InvoiceError::Quarantine(_))),
+        ("UPDATE journal SET nonce = zeroblob(16) WHERE id = 1", |error| {
+            matches!(error, InvoiceError::Impossible { id: 2, fault: Fault::Unchained })
+        }),
+        ("UPDATE journal SET through = '3012-000009' WHERE id = 2", |error| {
+            matches!(error, InvoiceError::Tampered(2))
+        }),
+    ];
+    for (sql, is_found) in faults {
+        let mut plant = Plant::new(TestDatabase::sqlite()).await;
+        let (device, mut memory) = device_with(&mut plant, 2).await;
+        let mut copy = memory.clone();
+        assert!(memory.count(&plant, &device, 100).await);
+        assert!(!copy.count(&plant, &device, 5).await);
+        assert_eq!(recount(&plant.store).await.unwrap(), 4);
         tamper(&plant.store, sql).await;
-        assert!(plant.desk().invoice(0, i64::MAX, None).await.is_err(), "{sql}");
+        let error = recount(&plant.store).await.unwrap_err();
+        assert!(is_found(&error), "{sql}: {error}");
     }
 }
 

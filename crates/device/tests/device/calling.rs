@@ -38,7 +38,7 @@ fn calls_are_numbered_and_written_as_the_center_takes_them() {
     let first = made(&mut calling, Event::Counter);
     assert_eq!(
         first,
-        r#"{"deviceNumber":"A123-654321","boot":1,"sequence":1,"event":{"call":"counter","counters":[{"name":"color-a4","value":7},{"name":"total","value":1200}]}}"#
+        r#"{"deviceNumber":"A123-654321","boot":1,"sequence":1,"previous":"AAAAAAAAAAAAAAAAAAAAAA==","event":{"call":"counter","counters":[{"name":"color-a4","value":7},{"name":"total","value":1200}]}}"#
     );
     take(&mut calling, "");
     let texts = [
@@ -49,6 +49,10 @@ fn calls_are_numbered_and_written_as_the_center_takes_them() {
         ),
         (Event::Alarm { alarm: "Tür offen" }, r#"{"call":"alarm","alarm":"Tür offen"}"#),
         (Event::Manual { note: "please come" }, r#"{"call":"manual","note":"please come"}"#),
+        (
+            Event::Manage { devices: &["3013-000001".parse().unwrap()] },
+            r#"{"call":"manage","devices":["3013-000001"]}"#,
+        ),
         (Event::Poll, r#"{"call":"poll"}"#),
     ];
     for (sequence, (event, text)) in (2..).zip(texts) {

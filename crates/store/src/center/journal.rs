@@ -60,6 +60,8 @@ pub struct Entry {
     pub number: Option<CallNumber>,
     /// The intermediate device that passed a call on, where one did.
     pub through: Option<DeviceNumber>,
+    /// The nonce that a call was answered with. It is not under the hash.
+    pub nonce: Option<[u8; NONCE_BYTES]>,
     /// What came, byte for byte.
     pub raw: Vec<u8>,
     /// The hash over it and all before it.
@@ -277,7 +279,7 @@ pub async fn answered_with(
 pub async fn find(snapshot: &mut Snapshot, id: u64) -> Result<Option<(Entry, Option<String>)>, StoreError> {
     let row: Option<Row> = fetch_optional!(
         snapshot,
-        "SELECT id, time, kind, device, number, through, raw, hash FROM journal WHERE id = $1",
+        "SELECT id, time, kind, device, number, through, nonce, raw, hash FROM journal WHERE id = $1",
         id.cast_signed(),
     )?;
     let Some(row) = row else { return Ok(None) };
@@ -293,7 +295,7 @@ pub async fn find(snapshot: &mut Snapshot, id: u64) -> Result<Option<(Entry, Opt
 pub async fn after(snapshot: &mut Snapshot, id: u64, limit: u32) -> Result<Vec<Entry>, StoreError> {
     let rows: Vec<Row> = fetch_all!(
         snapshot,
-        "SELECT id, time, kind, device, number, through, raw, hash FROM journal \
+        "SELECT id, time, kind, device, number, through, nonce, raw, hash FROM journal \
          WHERE id > $1 ORDER BY id LIMIT $2",
         id.cast_signed(),
         i64::from(limit),
@@ -313,14 +315,14 @@ pub async fn last_calls(
     let rows: Vec<Row> = match device {
         Some(device) => fetch_all!(
             snapshot,
-            "SELECT id, time, kind, device, number, through, raw, hash FROM journal \
+            "SELECT id, time, kind, device, number, through, nonce, raw, hash FROM journal \
              WHERE (device = $1 OR about = $1) AND number IS NOT NULL ORDER BY id DESC LIMIT $2",
             device.to_string(),
             i64::from(limit),
         )?,
         None => fetch_all!(
             snapshot,
-            "SELECT id, time, kind, device, number, through, raw, hash FROM journal \
+            "SELECT id, time, kind, device, number, through, nonce, raw, hash FROM journal \
              WHERE number IS NOT NULL ORDER BY id DESC LIMIT $1",
             i64::from(limit),
         )?,
@@ -375,6 +377,7 @@ struct Row {
     device: String,
     number: Option<i64>,
     through: Option<String>,
+    nonce: Option<Vec<u8>>,
     raw: Vec<u8>,
     hash: Vec<u8>,
 }
@@ -383,6 +386,7 @@ impl TryFrom<Row> for Entry {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
+        let nonce = row.nonce.as_deref().map(<[u8; NONCE_BYTES]>::try_from).transpose();
         let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == row.kind);
         Ok(Self {
             id: count("journal.id", row.id)?,
@@ -391,6 +395,7 @@ impl TryFrom<Row> for Entry {
             device: parsed("journal.device", &row.device)?,
             number: row.number.map(CallNumber::from_stored).transpose()?,
             through: row.through.map(|device| parsed("journal.through", &device)).transpose()?,
+            nonce: nonce.map_err(|_| StoreError::Corrupt { what: "journal.nonce" })?,
             raw: row.raw,
             hash: row.hash,
         })

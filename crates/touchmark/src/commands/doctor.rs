@@ -14,7 +14,7 @@ use serde::Serialize;
 use store::Schema;
 
 use super::Edge;
-use super::role_arguments::{RoleArguments, StationArguments};
+use super::role_arguments::{CenterArguments, RoleArguments, StationArguments};
 use crate::config::ProxyConfig;
 use crate::failure::Failure;
 use crate::member_files;
@@ -173,6 +173,19 @@ fn patient(arguments: &Arguments) -> anyhow::Result<Patient> {
                 proxy: config.proxy,
             })
         }
+        Role::Center => {
+            let config = CenterArguments::of_file(config).center()?;
+            Ok(Patient {
+                role: Role::Center,
+                data: config.data,
+                store: Some((Schema::Center, config.store)),
+                unlock_file: None,
+                listen: Some(config.listen),
+                made_by: JOIN,
+                host_path: Some("/v1/device-registrations?after=0"),
+                proxy: config.proxy,
+            })
+        }
         other => Err(Failure::usage(format!("the doctor knows nothing of the role {other}")).into()),
     }
 }
@@ -185,7 +198,7 @@ fn role_of(arguments: &Arguments) -> anyhow::Result<Role> {
     role.ok_or_else(|| {
         let config = arguments.config.display();
         Failure::usage(format!("it is not clear whose configuration {config} is"))
-            .advise("say --role authority, --role gateway, --role station or --role authenticator")
+            .advise("say --role authority, gateway, station, authenticator or center")
             .into()
     })
 }

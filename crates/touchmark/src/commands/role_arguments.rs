@@ -90,6 +90,11 @@ fn set<T: Clone>(value: &mut T, stronger: Option<&T>) {
 }
 
 impl CenterArguments {
+    /// The configuration of this file, with nothing above it.
+    pub fn of_file(config: &Path) -> Self {
+        Self { config: Some(config.to_path_buf()), ..Self::default() }
+    }
+
     /// The center's configuration; its `store` is a whole URL.
     pub fn center(&self) -> anyhow::Result<CenterConfig> {
         let mut config: CenterConfig = config::load("center", self.config.as_deref())?;

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use center::invoice::{Fault, InvoiceError};
 use identity::{ApparatusId, CredentialId, CredentialState, DeviceNumber, HardwareUid};
 use store::authority::allotment::Allotment;
 
-use super::{Books, HeldCredentials, successors};
+use super::{Books, CenterBooks, HeldCredentials, successors};
 
 /// How long after its confirmation a credential's key may still stand in the key ring, in seconds.
 const ERASURE_SECONDS: i64 = 60;
@@ -192,11 +193,37 @@ pub(super) fn readable_devices(books: &Books) -> Vec<String> {
         .collect()
 }
 
-/// I17: the audit logs are whole.
+/// I14, I15, I16: who called, what is billed, which calls follow which. None where the recount ended before it
+/// could say.
+pub(super) fn recount(center: &CenterBooks, number: u8) -> Option<Vec<String>> {
+    match &center.recount {
+        Ok(_) => Some(Vec::new()),
+        Err(error) => (invariant_of(error) == number).then(|| vec![error.to_string()]),
+    }
+}
+
+/// The invariant that is broken where a center's recount fails.
+fn invariant_of(error: &InvoiceError) -> u8 {
+    match error {
+        InvoiceError::Impossible { fault: Fault::NotTheSender | Fault::FiledElsewhere, .. } => 14,
+        InvoiceError::Impossible { fault: Fault::NumberUsed, .. } | InvoiceError::Books { .. } => 15,
+        InvoiceError::Impossible { fault: Fault::Unchained | Fault::Quarantine, .. }
+        | InvoiceError::Quarantine(_) => 16,
+        InvoiceError::Impossible { fault: Fault::Unreadable(_), .. }
+        | InvoiceError::Tampered(_)
+        | InvoiceError::Store(_) => 17,
+    }
+}
+
+/// I17: the audit logs are whole, and so is a center's journal.
 pub(super) fn audit(books: &Books) -> Vec<String> {
     let authority = books.authority.iter().filter_map(|authority| authority.audit_fault.clone());
     let gateways = books.gateways.iter().filter_map(|gateway| gateway.audit_fault.clone());
-    authority.chain(gateways).collect()
+    let centers = books.center.iter().flat_map(|center| {
+        let journal = center.recount.as_ref().err().filter(|error| invariant_of(error) == 17);
+        center.audit_fault.clone().into_iter().chain(journal.map(InvoiceError::to_string))
+    });
+    authority.chain(gateways).chain(centers).collect()
 }
 
 /// I19: nothing stays leased longer than its lease.

@@ -10,7 +10,7 @@ use store::authority::allotment;
 use store::gateway::{apparatus, number};
 use store::{Snapshot, Store, authority, gateway};
 
-use super::{AuthorityBooks, Books, DeviceMemory, GatewayBooks, HeldCredentials};
+use super::{AuthorityBooks, Books, CenterBooks, DeviceMemory, GatewayBooks, HeldCredentials};
 use crate::emulator::EmulatedDevice;
 
 /// What a flash file's name ends in.
@@ -55,6 +55,15 @@ impl Books {
             books.devices = read_devices(directory)?;
         }
         Ok(books)
+    }
+
+    /// With what a center's store says.
+    pub async fn with_center(self, store: &Store) -> anyhow::Result<Self> {
+        let center = CenterBooks {
+            recount: center::invoice::recount(store).await,
+            audit_fault: audit_fault(&mut store.read().await?).await?,
+        };
+        Ok(Self { center: Some(center), ..self })
     }
 }
 

@@ -108,6 +108,11 @@ fn a_device_calls_home_and_does_what_it_is_asked() {
 
     // While the center is away a call is kept, and made again as it was.
     fleet.kill_center();
+    let doctor = fleet.site.run(&["doctor", "--config", &fleet.site.file("center.toml")]);
+    assert!(doctor.status.success(), "{}", String::from_utf8_lossy(&doctor.stdout));
+    let findings = lines(&doctor);
+    let journal = findings.iter().find(|finding| finding["check"] == "journal").unwrap();
+    assert_eq!(journal["verdict"], "fine", "{journal}");
     assert!(fleet.call(0, &["counter", "--set", "total=5010"]).is_none());
     fleet.start_center();
     let called = fleet.call(0, &["counter", "--set", "total=5030"]).unwrap();
@@ -144,6 +149,10 @@ fn a_device_calls_home_and_does_what_it_is_asked() {
     assert_eq!((&released["units"], &released["stillHeld"]), (&5.into(), &0.into()));
     assert_eq!(fleet.billed(1), 55);
     assert_eq!(fleet.list(&["center", "devices"]).len(), 2);
+    let ledger = fleet.site.json(&["ledger", "check", "--data", &fleet.site.file("")]);
+    for invariant in ["I14", "I15", "I16", "I17"] {
+        assert_eq!(ledger["invariants"][invariant], true, "{ledger}");
+    }
     let calls = fleet.list(&["center", "calls", "--device", &number(1)]);
     assert!(calls[0]["raw"].as_str().unwrap().contains(r#""value":25"#), "{calls:?}");
 }

@@ -14,7 +14,7 @@ use store::{Schema, Store, Vault};
 use tokio::net::TcpListener;
 use transport::CallError;
 
-use super::{Finding, Patient};
+use super::{Finding, Patient, Verdict};
 use crate::commands::Edge;
 use crate::member_files::{self, MEMBER, MemberFiles, load_host};
 
@@ -26,6 +26,9 @@ pub async fn examine(patient: &Patient, edge: &Edge) -> Vec<Finding> {
     }
     if let Some((schema, url)) = &patient.store {
         findings.push(store_opens(*schema, url, patient.unlock_file.as_deref()).await);
+        if *schema == Schema::Center && findings.last().is_some_and(|store| store.verdict != Verdict::Wrong) {
+            findings.push(journal(url).await);
+        }
     }
     let clock = &edge.clock;
     match member_files::load(&patient.data) {
@@ -127,6 +130,9 @@ async fn store_opens(schema: Schema, url: &str, unlock_file: Option<&Path>) -> F
             );
         }
     };
+    if schema == Schema::Center {
+        return Finding::fine(CHECK, "it opens; a center has no vault");
+    }
     let Some(Ok(passphrase)) = unlock_file.map(store::read_unlock_file) else {
         return Finding::doubtful(CHECK, "it opens; its vault was not tried", "mend the unlock file first");
     };
@@ -135,6 +141,30 @@ async fn store_opens(schema: Schema, url: &str, unlock_file: Option<&Path>) -> F
         Err(error) => {
             Finding::wrong(CHECK, chain(&error), "use the unlock file that the store was made with")
         }
+    }
+}
+
+/// Whether a center's journal is whole, and its books say what follows from it; and what waits for a person.
+async fn journal(url: &str) -> Finding {
+    const CHECK: &str = "journal";
+    const MEND: &str = "send no invoice; keep the store as it is, and compare it with a backup";
+    let store = match Store::open(url, Schema::Center).await {
+        Ok(store) => store,
+        Err(error) => return Finding::wrong(CHECK, chain(&error), MEND),
+    };
+    let entries = match center::invoice::recount(&store).await {
+        Ok(entries) => entries,
+        Err(error) => return Finding::wrong(CHECK, chain(&error), MEND),
+    };
+    let quarantined = async { store::center::quarantine::count_open(&mut store.read().await?).await };
+    match quarantined.await {
+        Ok(0) => Finding::fine(CHECK, format!("{entries} entries; the books say the same")),
+        Ok(count) => Finding::doubtful(
+            CHECK,
+            format!("{entries} entries; {count} device numbers wait in quarantine"),
+            "decide with `touchmark center quarantine`",
+        ),
+        Err(error) => Finding::wrong(CHECK, chain(&error), MEND),
     }
 }
 

@@ -44,8 +44,14 @@ async fn call(store: &Store, serial: u32, number: CallNumber, raw: &'static str)
         .write(move |transaction| {
             Box::pin(async move {
                 let head = journal::head(transaction).await?;
-                let answered =
-                    Answered { chain: 0, answer: "answer", nonce: &[7; 16], is_chained: true, about: None, address: None };
+                let answered = Answered {
+                    chain: 0,
+                    answer: "answer",
+                    nonce: &[7; 16],
+                    is_chained: true,
+                    about: None,
+                    address: None,
+                };
                 journal::append(transaction, &head, &entry, Some(answered)).await
             })
         })

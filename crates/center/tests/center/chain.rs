@@ -110,7 +110,7 @@ async fn every_order_of_two_copies(database: TestDatabase, length: usize) -> usi
 }
 
 fn sweep_length() -> usize {
-    if std::env::var("TOUCHMARK_SWEEP").is_ok_and(|sweep| sweep == "long") { 5 } else { 4 }
+    if std::env::var("TOUCHMARK_SWEEP").is_ok_and(|sweep| sweep == "long") { 5 } else { 3 }
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@
 //! | `simplereenroll` | a device, under the same names | the same |
 //! | `serverkeygen` | a device whose product has its keys from here | its next certificate, and the key |
 //!
+//! The last three are also for a device whose certificate has expired, where its product allows it.
+//!
 //! Each certificate counts beside the one before until its device has shown it: by confirming it
 //! (`POST /v1/identity/confirmation`), or by asking here with it.
 
@@ -24,13 +26,17 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use message::pack::{CertificatePack, PackKey};
 use message::problem::ProblemCode;
 use pki::est::certificates_only;
-use transport::{Device, Refused};
+use transport::{Device, Refused, RenewingDevice};
 
 use crate::authority::Authority;
-use crate::routes::refused;
+use crate::routes::{admitted, refused};
 
 /// Where every peer may learn our CAs.
 pub(crate) const CA_CERTIFICATES: &str = "/.well-known/est/cacerts";
+
+pub(crate) const SIMPLE_ENROLL: &str = "/.well-known/est/simpleenroll";
+pub(crate) const SIMPLE_REENROLL: &str = "/.well-known/est/simplereenroll";
+pub(crate) const SERVER_KEY_GENERATION: &str = "/.well-known/est/serverkeygen";
 
 /// Bytes in a request's body: many times what a signing request of ours takes.
 const BODY_BYTES_MAX: usize = 16 * 1_024;
@@ -48,9 +54,9 @@ pub(crate) fn routes() -> Router<Arc<Authority>> {
     Router::new()
         .route(CA_CERTIFICATES, get(ca_certificates))
         .route("/.well-known/est/csrattrs", get(request_attributes))
-        .route("/.well-known/est/simpleenroll", post(enroll))
-        .route("/.well-known/est/simplereenroll", post(reenroll))
-        .route("/.well-known/est/serverkeygen", post(generate_key))
+        .route(SIMPLE_ENROLL, post(enroll))
+        .route(SIMPLE_REENROLL, post(reenroll))
+        .route(SERVER_KEY_GENERATION, post(generate_key))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
@@ -70,27 +76,30 @@ async fn request_attributes(State(authority): Shared, Device(device): Device) ->
 
 async fn enroll(
     State(authority): Shared,
-    Device(device): Device,
+    device: RenewingDevice,
     Pkcs10(request): Pkcs10,
 ) -> Result<Response, Refused> {
+    let device = admitted(&authority, device).await?;
     let pack = authority.enroll(&device, request).await.map_err(refused)?;
     Ok(base64_answer(CERTIFICATES, &issued(&pack)?))
 }
 
 async fn reenroll(
     State(authority): Shared,
-    Device(device): Device,
+    device: RenewingDevice,
     Pkcs10(request): Pkcs10,
 ) -> Result<Response, Refused> {
+    let device = admitted(&authority, device).await?;
     let pack = authority.reenroll(&device, request).await.map_err(refused)?;
     Ok(base64_answer(CERTIFICATES, &issued(&pack)?))
 }
 
 async fn generate_key(
     State(authority): Shared,
-    Device(device): Device,
+    device: RenewingDevice,
     Pkcs10(request): Pkcs10,
 ) -> Result<Response, Refused> {
+    let device = admitted(&authority, device).await?;
     let pack = authority.generate_key(&device, &request).await.map_err(refused)?;
     let PackKey::Plain(key) = &pack.key else {
         return Err(Refused::new(ProblemCode::Internal, "a key that was made here is not here"));

@@ -4,6 +4,7 @@ use std::slice;
 use std::sync::Arc;
 
 use cert::DeviceIdentity;
+use identity::DeviceNumber;
 use identity::profile::{CertificateProfile, KeyAlgorithm, KeyOrigin, Sealing};
 use message::pack::CertificatePack;
 use message::problem::ProblemCode;
@@ -13,12 +14,15 @@ use store::StoreError;
 use store::audit::Actor;
 use store::authority::pack;
 use store::authority::product::{self, Product};
+use store::authority::renewal_policy;
 use store::authority::successor::SuccessionCause;
 
 use crate::authority::Authority;
 use crate::error::AuthorityError;
 use crate::history::History;
 use crate::succession::{Succession, SuccessorKey};
+
+const DAY_SECONDS: i64 = 86_400;
 
 impl Authority {
     /// The next certificate of the device that has shown this identity.
@@ -83,6 +87,28 @@ impl Authority {
             return Err(AuthorityError::refused(ProblemCode::NotAllowed, detail));
         }
         self.next(device, SuccessorKey::MadeHere).await
+    }
+
+    /// Lets a device ask for its next certificate although the one that it has is past its end, where its
+    /// product allows it for so long.
+    ///
+    /// # Errors
+    /// The product does not, or the store fails.
+    pub(crate) async fn check_expired(
+        &self,
+        number: &DeviceNumber,
+        expired: i64,
+    ) -> Result<(), AuthorityError> {
+        let policy = renewal_policy::of_product(&mut self.desk.store.read().await?, number.product()).await?;
+        let days = policy.expired_days;
+        if self.desk.now() <= expired + i64::from(days) * DAY_SECONDS {
+            return Ok(());
+        }
+        let detail = format!(
+            "the certificate of {number} has expired, and one of {} is renewed for {days} days after that",
+            number.product()
+        );
+        Err(AuthorityError::refused(ProblemCode::NotAllowed, detail))
     }
 
     /// What the keys of devices like this one are.

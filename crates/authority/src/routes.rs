@@ -10,6 +10,7 @@ use axum::extract::{Query, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use cert::DeviceIdentity;
 use message::allotment::Allotment;
 use message::collection::CollectionRequest;
 use message::fleet::{DeviceRegistrationQuery, DeviceRegistrations};
@@ -28,7 +29,9 @@ use message::soap::Operation;
 use message::standing::DeviceStanding;
 use message::withdrawal::{WithdrawalQuery, Withdrawals};
 use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
-use transport::{Authenticator, Center, ChannelBinding, Device, Gateway, Json, Origin, Refused};
+use transport::{
+    Authenticator, Center, ChannelBinding, Device, Gateway, Json, Origin, Refused, RenewingDevice,
+};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -44,6 +47,14 @@ pub const OPEN_TO_ALL: &[(Method, &str)] =
 
 /// What a device may ask with its common certificate.
 pub const OPEN_TO_COMMON: &[(Method, &str)] = &[(Method::POST, "/v1/recoveries")];
+
+/// What a device may ask whose certificate has expired, where its product allows it.
+pub const OPEN_TO_EXPIRED: &[(Method, &str)] = &[
+    (Method::POST, "/v1/renewals"),
+    (Method::POST, est::SIMPLE_ENROLL),
+    (Method::POST, est::SIMPLE_REENROLL),
+    (Method::POST, est::SERVER_KEY_GENERATION),
+];
 
 type Shared = State<Arc<Authority>>;
 
@@ -287,9 +298,10 @@ async fn confirmation(
 )]
 async fn renewals(
     State(authority): Shared,
-    Device(device): Device,
+    device: RenewingDevice,
     Json(request): Json<RenewalRequest>,
 ) -> Result<Json<CredentialPack>, Refused> {
+    let device = admitted(&authority, device).await?;
     let certificate = authority.renew(&device, request).await.map_err(refused)?;
     Ok(Json(CredentialPack { certificate: Some(certificate), apparatus: None }))
 }
@@ -370,6 +382,17 @@ async fn soap(
         }
         other => Err(SoapFault::not_served(other)),
     }
+}
+
+/// The device, where its certificate is still good enough to ask for the next.
+pub(crate) async fn admitted(
+    authority: &Authority,
+    device: RenewingDevice,
+) -> Result<DeviceIdentity, Refused> {
+    if let Some(expired) = device.expired {
+        authority.check_expired(&device.identity.number, expired).await.map_err(refused)?;
+    }
+    Ok(device.identity)
 }
 
 /// A refusal is the peer's business; what failed here is logged with all its causes.

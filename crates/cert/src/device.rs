@@ -29,6 +29,15 @@ pub struct DeviceIdentity {
     pub issuer_sha256: Fingerprint,
 }
 
+/// A device whose certificate is past its end, and good but for that.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ExpiredDevice {
+    /// Who it was.
+    pub identity: DeviceIdentity,
+    /// The last second of the certificate, in seconds since 1970.
+    pub expired: i64,
+}
+
 /// What the register says of a key of a device number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Registration {
@@ -74,6 +83,19 @@ impl DeviceVerifier {
     /// digitalSignature, no CA, P-256 or P-384, a serial number of 1 to 2^159, one device number.
     pub fn verify(&self, certificate: &[u8], now: i64) -> Result<DeviceIdentity, Refusal> {
         self.verify_parsed(&Certificate::parse(certificate)?, now)
+    }
+
+    /// The device whose certificate (DER) was good in its last second, and its CA is `now`.
+    pub fn verify_expired(&self, certificate: &[u8], now: i64) -> Result<ExpiredDevice, Refusal> {
+        let certificate = Certificate::parse(certificate)?;
+        let expired = certificate.not_after();
+        match self.verify_parsed(&certificate, now) {
+            // Its age is looked at once the CAs above it were found current.
+            Err(Refusal::NotCurrent) if expired < now => {}
+            Err(refusal) => return Err(refusal),
+            Ok(_) => return Err(Refusal::NotExpired),
+        }
+        Ok(ExpiredDevice { identity: self.verify_parsed(&certificate, expired)?, expired })
     }
 
     pub(crate) fn verify_parsed(

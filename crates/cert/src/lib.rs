@@ -28,7 +28,7 @@ mod verified;
 
 pub use certificate::{Certificate, CertificateSerial};
 pub use common::CommonIdentity;
-pub use device::{DeviceIdentity, DeviceVerifier};
+pub use device::{DeviceIdentity, DeviceVerifier, ExpiredDevice};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use refusal::Refusal;
 pub use trust::{MemberIdentity, PeerIdentity, Trust};

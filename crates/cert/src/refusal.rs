@@ -23,6 +23,9 @@ pub enum Refusal {
     /// The certificate is outside its validity.
     #[error("it is not valid at this time")]
     NotCurrent,
+    /// The certificate has not expired.
+    #[error("it has not expired")]
+    NotExpired,
     /// The CA's own certificate is outside its validity.
     #[error("its CA \"{issuer}\" is not valid at this time")]
     IssuerNotCurrent {

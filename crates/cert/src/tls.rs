@@ -34,6 +34,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Server
 use zeroize::Zeroizing;
 
 use crate::certificate::Certificate;
+use crate::device::DeviceVerifier;
 use crate::fingerprint::Fingerprint;
 use crate::issuer::unix_time;
 use crate::refusal::Refusal;
@@ -259,7 +260,15 @@ impl ClientCertVerifier for PeerVerifier {
         _intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.trust.verify_peer(end_entity, epoch_seconds(now)).map_err(tls_alert)?;
+        let now = epoch_seconds(now);
+        let verified = match self.trust.verify_peer(end_entity, now) {
+            // What such a device may ask, and where, is decided for every request.
+            Err(Refusal::NotCurrent) => {
+                DeviceVerifier::new(self.trust.clone()).verify_expired(end_entity, now).map(drop)
+            }
+            verified => verified.map(drop),
+        };
+        verified.map_err(tls_alert)?;
         Ok(ClientCertVerified::assertion())
     }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use authority::{Authority, Ceremony, NewRange, OPEN_TO_ALL, OPEN_TO_COMMON};
+use authority::{Authority, Ceremony, NewRange, OPEN_TO_ALL, OPEN_TO_COMMON, OPEN_TO_EXPIRED};
 use cert::Trust;
 use cert::tls::{Credential, HostTrust};
 use gateway::{Desk, Gateway, Settings};
@@ -118,7 +118,12 @@ impl Plant {
             set_up_authority(blueprint, &authority_store, &clock, &random, &actor).await?;
         let trust = authority.trust().clone();
         let tls = HostTls::new(trust.clone(), &credential, Arc::clone(&clock))?;
-        let limits = Limits { open_to_all: OPEN_TO_ALL, open_to_common: OPEN_TO_COMMON, ..Limits::default() };
+        let limits = Limits {
+            open_to_all: OPEN_TO_ALL,
+            open_to_common: OPEN_TO_COMMON,
+            open_to_expired: OPEN_TO_EXPIRED,
+            ..Limits::default()
+        };
         let authority_address = services.serve(tls, Arc::clone(&authority).router(), limits).await?;
         let link = Link::start(authority_address).await?;
 

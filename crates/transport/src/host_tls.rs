@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use cert::tls::{Credential, TlsError, server_config, server_config_with_tls12};
-use cert::{Refusal, Trust};
+use cert::{DeviceVerifier, ExpiredDevice, Refusal, Trust};
 use identity::{Clock, ProductCode};
 use rustls::{ProtocolVersion, ServerConfig};
 use rustls_pki_types::CertificateDer;
@@ -110,7 +110,14 @@ impl ConnectionTls {
     pub(crate) fn peer(&self, certificates: Option<&[CertificateDer<'_>]>) -> Result<Peer, Refusal> {
         match certificates.and_then(<[_]>::first) {
             Some(certificate) => {
-                self.current.trust.verify_peer(certificate, self.clock.epoch_seconds()).map(Peer::from)
+                let (trust, now) = (&self.current.trust, self.clock.epoch_seconds());
+                match trust.verify_peer(certificate, now) {
+                    Err(Refusal::NotCurrent) => {
+                        let verifier = DeviceVerifier::new(trust.clone());
+                        verifier.verify_expired(certificate, now).map(Peer::ExpiredDevice)
+                    }
+                    verified => verified.map(Peer::from),
+                }
             }
             None => Ok(Peer::Nobody),
         }
@@ -119,7 +126,9 @@ impl ConnectionTls {
     /// Whether this peer must come with a later version of TLS than it did.
     pub(crate) fn is_too_old(&self, version: Option<ProtocolVersion>, peer: &Peer) -> bool {
         let may_be_old = match peer {
-            Peer::Device(device) => self.tls12_products.contains(device.number.product()),
+            Peer::Device(device) | Peer::ExpiredDevice(ExpiredDevice { identity: device, .. }) => {
+                self.tls12_products.contains(device.number.product())
+            }
             Peer::Member(_) | Peer::Common(_) | Peer::Nobody => false,
         };
         version != Some(ProtocolVersion::TLSv1_3) && !may_be_old

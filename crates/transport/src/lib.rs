@@ -40,7 +40,9 @@ pub use file::FilePart;
 pub use host_tls::HostTls;
 pub use join::{JoinError, Joined, join, join_through};
 pub use link::Link;
-pub use peer::{Authenticator, Center, Common, Device, Gateway, Origin, Peer, Service, Station};
+pub use peer::{
+    Authenticator, Center, Common, Device, Gateway, Origin, Peer, RenewingDevice, Service, Station,
+};
 pub use problem::{Json, Refused};
 pub use proxy::{Proxy, ProxyError};
 pub use serve::{Limits, serve, serve_in_clear};

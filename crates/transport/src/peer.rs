@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use cert::{CertificateSerial, CommonIdentity, DeviceIdentity, MemberIdentity, PeerIdentity};
+use cert::{CertificateSerial, CommonIdentity, DeviceIdentity, ExpiredDevice, MemberIdentity, PeerIdentity};
 use identity::{Member, MemberName, Role};
 use message::problem::{Problem, ProblemCode};
 
@@ -21,6 +21,8 @@ pub enum Peer {
     Device(DeviceIdentity),
     /// Some device of a batch, which has nothing but its common certificate.
     Common(CommonIdentity),
+    /// A device whose certificate has expired. It gets no further than [`Limits`](crate::Limits) say.
+    ExpiredDevice(ExpiredDevice),
     /// Someone who showed no certificate.
     Nobody,
 }
@@ -90,6 +92,16 @@ pub struct Device(pub DeviceIdentity);
 /// everyone else.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Common(pub CommonIdentity);
+
+/// Extracts the device that sent the request, also one whose certificate has expired, and refuses everyone
+/// else. For requests that are open to both ([`Limits::open_to_expired`](crate::Limits::open_to_expired)).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RenewingDevice {
+    /// The device.
+    pub identity: DeviceIdentity,
+    /// The last second of its certificate, where that is past.
+    pub expired: Option<i64>,
+}
 
 impl From<PeerIdentity> for Peer {
     fn from(identity: PeerIdentity) -> Self {
@@ -211,6 +223,20 @@ impl<S: Sync> FromRequestParts<S> for Common {
     }
 }
 
+impl<S: Sync> FromRequestParts<S> for RenewingDevice {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match peer(parts, state).await {
+            Peer::Device(identity) => Ok(Self { identity, expired: None }),
+            Peer::ExpiredDevice(ExpiredDevice { identity, expired }) => {
+                Ok(Self { identity, expired: Some(expired) })
+            }
+            other => Err(not_allowed(&other, "a device")),
+        }
+    }
+}
+
 async fn peer<S: Sync>(parts: &mut Parts, state: &S) -> Peer {
     match Peer::from_request_parts(parts, state).await {
         Ok(peer) => peer,
@@ -228,6 +254,10 @@ fn not_allowed(peer: &Peer, wanted: &str) -> Refused {
         Peer::Member(identity) => (ProblemCode::NotAllowed, identity.member.to_string()),
         Peer::Device(device) => (ProblemCode::NotAllowed, format!("device {}", device.number)),
         Peer::Common(common) => (ProblemCode::NotAllowed, format!("a device of batch {}", common.batch)),
+        Peer::ExpiredDevice(device) => {
+            let number = &device.identity.number;
+            (ProblemCode::NotAuthenticated, format!("device {number}, whose certificate has expired,"))
+        }
         Peer::Nobody => (ProblemCode::NotAuthenticated, "a peer without certificate".to_string()),
     };
     Refused(Problem::new(code, format!("this is for {wanted} only, and {who} asked")))

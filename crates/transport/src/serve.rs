@@ -57,6 +57,8 @@ pub struct Limits {
     /// The requests that a device may make with its common certificate: method and path. Nothing else,
     /// not even what is open to all.
     pub open_to_common: &'static [(Method, &'static str)],
+    /// The requests that a device may make whose certificate has expired: method and path.
+    pub open_to_expired: &'static [(Method, &'static str)],
 }
 
 /// What hosts let a peer without a certificate do, unless they say otherwise.
@@ -75,6 +77,7 @@ impl Default for Limits {
             body_bytes_max: 2 * 1_024 * 1_024,
             open_to_all: JOINING,
             open_to_common: &[],
+            open_to_expired: &[],
         }
     }
 }
@@ -324,7 +327,11 @@ fn check_open(peer: &Peer, request: &Request<Body>, limits: Limits) -> Result<()
                 "a common certificate is good for asking for an individual one, and for nothing else";
             Err(Refused::new(ProblemCode::NotAllowed, detail))
         }
-        Peer::Nobody | Peer::Common(_) | Peer::Member(_) | Peer::Device(_) => Ok(()),
+        Peer::ExpiredDevice(_) if !is_among(limits.open_to_expired) => {
+            let detail = "this is not possible with a certificate that has expired";
+            Err(Refused::new(ProblemCode::NotAuthenticated, detail))
+        }
+        Peer::Nobody | Peer::Common(_) | Peer::ExpiredDevice(_) | Peer::Member(_) | Peer::Device(_) => Ok(()),
     }
 }
 

@@ -47,6 +47,7 @@ async fn centers_are_told_of_devices_and_what_becomes_of_them() {
         assert_eq!(all[0].public_key_sha256, bytes(certificate.spki_fingerprint()));
         assert_eq!(all[0].issuer_sha256, bytes(Fingerprint::of(&packs[0].pack.issuing_certificate.0)));
         assert_eq!(all[0].hardware_uid, Some("8899aabbccddeeff".parse().unwrap()));
+        assert_eq!((all[0].expires, all[0].renew_from), (None, None), "it has no end");
         assert_eq!(told(&plant, 2).await, all[2..]);
         assert_eq!(told(&plant, 3).await, []);
     })

@@ -6,10 +6,12 @@ use std::process::Command;
 
 use identity::DeviceNumber;
 use message::report::Event;
+use store::authority::product::Product;
+use store::authority::renewal_policy::RenewalPolicy;
 use store::testing::TestDatabase;
 use tempfile::TempDir;
 
-use crate::plant::{Plant, numbers, record, secret_key, verified};
+use crate::plant::{Plant, numbers, person, record, secret_key, verified};
 use crate::serving::serving;
 
 const NAMES: &str = "/O=Example Works/serialNumber=A123-123000";
@@ -215,6 +217,34 @@ async fn a_foreign_client_gets_a_key_from_the_authority() {
     assert_eq!(identity.status, 200);
     let number: DeviceNumber = "A123-123000".parse().unwrap();
     assert!(String::from_utf8(identity.body).unwrap().contains(&number.to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_certificate_is_renewed_for_as_long_as_its_product_says_and_does_nothing_else() {
+    const DAY: i64 = 86_400;
+    let plant = Plant::new(TestDatabase::sqlite()).await;
+    let desk = plant.authority.desk();
+    let product = desk.products().await.unwrap().into_iter().find(|found| found.code.as_str() == "A123");
+    let product = Product { validity_days: Some(30), ..product.unwrap() };
+    desk.set_product(product.clone(), &person()).await.unwrap();
+    let place = Place::new(&plant).await;
+    place.make_request("next.key", NAMES, &[]);
+    plant.clock.advance(31 * DAY);
+
+    assert_eq!(place.curl("/v1/identity", Some(FIRST), &[]).status, 401);
+    assert_eq!(place.post("simplereenroll", FIRST).status, 403, "the product says nothing of it");
+    let policy = RenewalPolicy { expired_days: 10, before_days: None };
+    desk.set_renewal_policy(&product.code, policy, &person()).await.unwrap();
+    place.certificates(&place.post("simplereenroll", FIRST), "next.pem");
+    for path in ["/v1/identity", "/openapi.json", "/soap?wsdl", "/.well-known/est/csrattrs"] {
+        assert_eq!(place.curl(path, Some(FIRST), &[]).status, 401, "{path}");
+    }
+    plant.clock.advance(10 * DAY);
+    assert_eq!(place.post("simplereenroll", FIRST).status, 403, "too late");
+    let second = ("next.pem", "next.key");
+    let confirmed = place.curl("/v1/identity/confirmation", Some(second), &["-X", "POST"]);
+    assert_eq!(confirmed.status, 200);
+    assert_eq!(place.curl("/v1/identity", Some(second), &[]).status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

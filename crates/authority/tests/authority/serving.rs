@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use authority::{OPEN_TO_ALL, OPEN_TO_COMMON};
+use authority::{OPEN_TO_ALL, OPEN_TO_COMMON, OPEN_TO_EXPIRED};
 use cert::tls::{Credential, HostTrust};
 use identity::CredentialState::Verified;
 use identity::Member;
@@ -42,7 +42,12 @@ pub async fn serving(plant: &Plant) -> String {
     let credential = Credential::member(&trust, certificate, key);
     let tls = HostTls::new(trust, &credential, Arc::clone(&plant.clock) as _).unwrap();
     let router = Arc::clone(&plant.authority).router();
-    let limits = Limits { open_to_all: OPEN_TO_ALL, open_to_common: OPEN_TO_COMMON, ..Limits::default() };
+    let limits = Limits {
+        open_to_all: OPEN_TO_ALL,
+        open_to_common: OPEN_TO_COMMON,
+        open_to_expired: OPEN_TO_EXPIRED,
+        ..Limits::default()
+    };
     tokio::spawn(serve(listener, Arc::new(tls), router, limits, std::future::pending()));
     url
 }

@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use authority::{Authority, AuthorityStatus, Ceremony, Desk, Names, NewRange, OPEN_TO_ALL, OPEN_TO_COMMON};
+use authority::{
+    Authority, AuthorityStatus, Ceremony, Desk, Names, NewRange, OPEN_TO_ALL, OPEN_TO_COMMON, OPEN_TO_EXPIRED,
+};
 use identity::profile::CredentialKind;
 use identity::{CredentialId, CredentialState, Member, MemberName, ProductCode, Role, Serial};
 use pki::{NameText, ParsePublishedUrlError, encrypt_key};
@@ -338,8 +340,12 @@ async fn serve(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
     }
     // What the files do not know yet, such as a CA that was made since.
     member.trust = authority.trust().clone();
-    let limits =
-        Limits { open_to_all: OPEN_TO_ALL, open_to_common: OPEN_TO_COMMON, ..config.limits.limits() };
+    let limits = Limits {
+        open_to_all: OPEN_TO_ALL,
+        open_to_common: OPEN_TO_COMMON,
+        open_to_expired: OPEN_TO_EXPIRED,
+        ..config.limits.limits()
+    };
     let publishing = publish(config, Arc::clone(&authority), limits).await?;
     let tls = serving::host_tls(&member, edge)?;
     serving::serve(config.listen, &member.member, tls, authority.router(), limits, publishing, edge).await

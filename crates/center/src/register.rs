@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use cert::ExpiredDevice;
 use identity::{CredentialState, DeviceNumber};
 use message::bytes::Bytes;
 use message::fleet::{DeviceRegistration, DeviceRegistrations};
@@ -85,7 +86,7 @@ impl Center {
         let refused: HashSet<(&DeviceNumber, &[u8])> =
             refused.iter().map(|(number, key)| (number, key.as_slice())).collect();
         let ended = tls.end_connections(|peer| match peer {
-            Peer::Device(device) => {
+            Peer::Device(device) | Peer::ExpiredDevice(ExpiredDevice { identity: device, .. }) => {
                 refused.contains(&(&device.number, device.spki_sha256.as_bytes().as_slice()))
             }
             Peer::Member(_) | Peer::Common(_) | Peer::Nobody => false,

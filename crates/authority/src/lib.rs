@@ -17,6 +17,9 @@
 //! | `succession` | certificates that follow a number's first one, and which of them count (`history`) |
 //! | `renewal` | the next certificate of a device that shows the one it has |
 //! | `est` | the same for devices of any make, as RFC 7030 says it |
+//! | `recovery` | a certificate for a device that has nothing but its common one, once something speaks for it |
+//! | `board_swap` | another board takes the place of a device's |
+//! | `chronicle` | all that became of a number |
 //! | `collection` | certificates that are owed to devices with keys of their own |
 //! | `sealing` | what only a device can open, and the keys for it |
 //! | `report` | what became of packs at the factories, with each device's proof |
@@ -37,8 +40,10 @@
 mod admission;
 mod apparatus_order;
 mod authority;
+mod board_swap;
 mod books;
 mod bundling;
+mod chronicle;
 mod collection;
 mod common_certificate;
 mod cores;
@@ -55,6 +60,7 @@ mod order;
 mod pre_write_key;
 mod publication;
 mod publication_routes;
+mod recovery;
 mod registration;
 mod renewal;
 mod report;
@@ -69,11 +75,13 @@ mod withdrawal;
 
 pub use authority::{Authority, OpenError};
 pub use bundling::{FactoryBundle, Imported};
+pub use chronicle::Chronicle;
 pub use common_certificate::ExportedCommonCertificate;
 pub use desk::Desk;
 pub use error::AuthorityError;
 pub use making::NewRange;
 pub use pre_write_key::{DeviceKey, ExportedKey, PRE_WRITE_KEY_BYTES};
+pub use recovery::PendingRecovery;
 pub use routes::{OPEN_TO_ALL, OPEN_TO_COMMON, OPEN_TO_EXPIRED};
 pub use setup::{Ceremony, Names, SetupError};
 pub use status::{AuthorityStatus, FactoryFigures, MemberFigures};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cert::DeviceIdentity;
@@ -21,6 +21,7 @@ use message::issue::{
 use message::join::{JoinRequest, MemberRequest, Membership};
 use message::pack::CredentialPack;
 use message::problem::{Problem, ProblemCode};
+use message::recovery::{RecoveryAnswer, RecoveryRequest};
 use message::registration::{RegistrationQuery, Registrations};
 use message::renewal::RenewalRequest;
 use message::report::{Report, ReportAnswer};
@@ -30,7 +31,7 @@ use message::standing::DeviceStanding;
 use message::withdrawal::{WithdrawalQuery, Withdrawals};
 use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
 use transport::{
-    Authenticator, Center, ChannelBinding, Device, Gateway, Json, Origin, Refused, RenewingDevice,
+    Authenticator, Center, ChannelBinding, Common, Device, Gateway, Json, Origin, Refused, RenewingDevice,
 };
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -66,6 +67,7 @@ impl Authority {
             .routes(routes!(apparatus_packs))
             .routes(routes!(device_packs))
             .routes(routes!(collections))
+            .routes(routes!(recoveries))
             .routes(routes!(allotment))
             .routes(routes!(reports))
             .routes(routes!(withdrawals))
@@ -170,6 +172,32 @@ async fn collections(
 ) -> Result<Json<CredentialPack>, Refused> {
     let ChannelBinding(channel_binding) = origin.channel_binding;
     Ok(Json(authority.collect(&request, &channel_binding).await.map_err(refused)?))
+}
+
+/// Asks for an individual certificate under a common one. The same request again is answered by where it
+/// then stands.
+#[utoipa::path(
+    post, path = "/v1/recoveries", request_body = RecoveryRequest,
+    responses(
+        (status = 200, description = "The certificate.", body = RecoveryAnswer),
+        (status = 202, description = "A person decides.", body = RecoveryAnswer),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn recoveries(
+    State(authority): Shared,
+    origin: Origin,
+    Common(common): Common,
+    Json(request): Json<RecoveryRequest>,
+) -> Result<(StatusCode, Json<RecoveryAnswer>), Refused> {
+    let ChannelBinding(channel_binding) = origin.channel_binding;
+    let answer = authority.recover(&common, request, &channel_binding).await.map_err(refused)?;
+    let status = match answer {
+        RecoveryAnswer::Pending { .. } => StatusCode::ACCEPTED,
+        RecoveryAnswer::Issued { .. } => StatusCode::OK,
+    };
+    Ok((status, Json(answer)))
 }
 
 /// What the asking gateway's factory may make.

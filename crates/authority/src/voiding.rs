@@ -177,7 +177,7 @@ async fn named(snapshot: &mut Snapshot, id: &CredentialId) -> Result<Selected, A
 
 /// Voids credentials of both kinds, all certificates of a number that are not void yet, with one audit entry
 /// a kind. Whether there were any.
-async fn void_all(
+pub(crate) async fn void_all(
     transaction: &mut Transaction,
     now: i64,
     actor: &Actor,

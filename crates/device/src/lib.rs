@@ -27,6 +27,7 @@ mod opening;
 #[cfg(test)]
 mod power_cuts;
 mod proof;
+mod recovery;
 mod renewal;
 #[cfg(feature = "sim")]
 pub mod sim;

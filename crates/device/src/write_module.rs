@@ -254,7 +254,7 @@ impl<B: Board> WriteModule<B> {
         if self.session == Some(session) { Ok(()) } else { Err(Refusal::Replayed) }
     }
 
-    fn require_product(&self, number: &DeviceNumber) -> Result<(), Refusal> {
+    pub(crate) fn require_product(&self, number: &DeviceNumber) -> Result<(), Refusal> {
         if number.product() == self.board.product() { Ok(()) } else { Err(Refusal::WrongProduct) }
     }
 
@@ -328,7 +328,7 @@ impl<B: Board> WriteModule<B> {
 
     /// Makes the number the device's own, once.
     #[inline(never)]
-    fn adopt(&mut self, number: &DeviceNumber) -> Result<(), StoreError> {
+    pub(crate) fn adopt(&mut self, number: &DeviceNumber) -> Result<(), StoreError> {
         let mut buffer = NvramBuffer::new();
         let nvram = nvram::read(&mut self.board, &mut buffer)?;
         if nvram.device_number.as_ref() == Some(number) && nvram.own_key.is_none() {

@@ -9,7 +9,7 @@
 use std::io::{self, BufRead, Write};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use identity::{DeviceNumber, Member};
+use identity::{CommonBatch, DeviceNumber, Member};
 use serde::{Deserialize, Serialize};
 
 use crate::{Snapshot, StoreError, Transaction};
@@ -55,6 +55,11 @@ impl Actor {
     /// A member of the plant.
     pub fn member(member: &Member) -> Self {
         Self(member.to_string())
+    }
+
+    /// Some device of a batch, which shows only its common certificate.
+    pub fn common(batch: &CommonBatch) -> Self {
+        Self(format!("batch:{batch}"))
     }
 
     /// A device, by what it shows.

@@ -6,6 +6,7 @@
 
 pub mod allotment;
 pub mod apparatus;
+pub mod board_swap;
 pub mod ca;
 pub mod change;
 pub mod common_certificate;
@@ -19,6 +20,7 @@ pub mod member;
 pub mod pack;
 pub mod pre_write_key;
 pub mod product;
+pub mod recovery;
 pub mod registration;
 pub mod renewal_policy;
 pub mod report;

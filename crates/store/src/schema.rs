@@ -39,6 +39,7 @@ const AUTHORITY: &[Step] = &[
     ("revocation", include_str!("../migrations/authority/revocation.sql")),
     ("crl", include_str!("../migrations/authority/crl.sql")),
     ("withdrawal", include_str!("../migrations/authority/withdrawal.sql")),
+    ("recovery", include_str!("../migrations/authority/recovery.sql")),
 ];
 
 const GATEWAY: &[Step] = &[

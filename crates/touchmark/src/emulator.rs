@@ -13,6 +13,7 @@ mod firmware;
 mod flash_file;
 mod line;
 mod port;
+mod recovery;
 mod renewal;
 mod soap;
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{Method, Request, Uri};
-use cert::tls::{HostTrust, client_config};
+use cert::tls::{Credential, HostTrust, client_config};
 use http_body_util::{BodyExt, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use identity::{Clock, Member};
-use rustls::ConnectionCommon;
+use rustls::{ClientConfig, ConnectionCommon};
 use rustls_pki_types::ServerName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,7 +35,7 @@ impl ChannelBinding {
     }
 }
 
-/// One connection to a host, by someone who has no certificate. Unlike a [`Client`](crate::Client)
+/// One connection to a host, by someone who proves something over it. Unlike a [`Client`](crate::Client)
 /// it never connects again behind the caller's back.
 pub struct Channel {
     binding: ChannelBinding,
@@ -55,8 +55,25 @@ impl Channel {
         host: Member,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ChannelError> {
+        let tls = client_config(trust, host, None, clock).map_err(ClientError::Tls)?;
         let connecting = async { TcpStream::connect(address).await.map_err(CallError::unreachable) };
-        Self::over(connecting, address.to_string(), trust, host, clock).await
+        Self::over(connecting, address.to_string(), tls).await
+    }
+
+    /// As [`connect`](Self::connect), showing this credential.
+    ///
+    /// # Errors
+    /// See [`ChannelError`].
+    pub async fn connect_as(
+        address: SocketAddr,
+        trust: HostTrust,
+        host: Member,
+        credential: &Credential,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ChannelError> {
+        let tls = client_config(trust, host, Some(credential), clock).map_err(ClientError::Tls)?;
+        let connecting = async { TcpStream::connect(address).await.map_err(CallError::unreachable) };
+        Self::over(connecting, address.to_string(), tls).await
     }
 
     /// Connects through a proxy to the `host` at `https://HOST:PORT`, which must prove to be that member.
@@ -72,17 +89,15 @@ impl Channel {
     ) -> Result<Self, ChannelError> {
         let named = address.authority().map(ToString::to_string);
         let named = named.ok_or_else(|| ClientError::Url(address.to_string()))?;
-        Self::over(proxy.connect(address), named, trust, host, clock).await
+        let tls = client_config(trust, host, None, clock).map_err(ClientError::Tls)?;
+        Self::over(proxy.connect(address), named, tls).await
     }
 
     async fn over(
         connecting: impl Future<Output = Result<TcpStream, CallError>>,
         named: String,
-        trust: HostTrust,
-        host: Member,
-        clock: Arc<dyn Clock>,
+        tls: ClientConfig,
     ) -> Result<Self, ChannelError> {
-        let tls = client_config(trust, host, None, clock).map_err(ClientError::Tls)?;
         let connecting = async {
             let stream = connecting.await?;
             stream.set_nodelay(true).map_err(CallError::unreachable)?;

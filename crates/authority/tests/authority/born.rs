@@ -5,12 +5,15 @@ use std::process::Command;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair};
 use cert::possession;
+use cert::tls::Credential;
 use identity::profile::KeyAlgorithm;
 use identity::{DeviceNumber, line};
 use message::bytes::Bytes;
 use message::collection::{CollectionRequest, collection_message};
-use message::pack::CredentialPack;
+use message::pack::{CertificatePack, CredentialPack};
 use message::result::Proof;
+use pki::SigningRequest;
+use zeroize::Zeroizing;
 
 pub struct BornKey {
     key: EcdsaKeyPair,
@@ -63,13 +66,25 @@ impl BornKey {
         CollectionRequest { device_number: number.clone(), signature }
     }
 
+    /// What the device shows with this certificate of its.
+    pub fn credential(&self, pack: &CertificatePack) -> Credential {
+        let chain = vec![pack.client_certificate.0.clone(), pack.issuing_certificate.0.clone()];
+        Credential::new(chain, Zeroizing::new(self.key.to_pkcs8v1().unwrap().as_ref().to_vec()))
+    }
+
+    /// SHA-256 of the public key info.
+    pub fn public_key_sha256(&self) -> [u8; 32] {
+        *SigningRequest::verify(&self.request.0).unwrap().public_key_sha256().as_bytes()
+    }
+
     /// Whether the certificate is for this key.
     pub fn is_certified_by(&self, certificate: &Bytes) -> bool {
         let message = b"any message";
         possession::verify_message(&certificate.0, message, &self.sign(message).0).is_ok()
     }
 
-    fn sign(&self, message: &[u8]) -> Bytes {
+    /// ECDSA over the message: `r` and `s`.
+    pub fn sign(&self, message: &[u8]) -> Bytes {
         Bytes(self.key.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec())
     }
 }

@@ -14,6 +14,7 @@ mod on_the_spot;
 mod plant;
 mod pre_write_keys;
 mod publishing;
+mod recovering;
 mod reporting;
 mod revoking;
 mod sealed;

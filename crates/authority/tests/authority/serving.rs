@@ -52,7 +52,7 @@ pub async fn serving(plant: &Plant) -> String {
     url
 }
 
-fn refusal<T>(result: Result<T, CallError>) -> Problem {
+pub fn refusal<T>(result: Result<T, CallError>) -> Problem {
     match result {
         Err(CallError::Refused(problem)) => problem,
         Err(other) => panic!("{other:?}"),

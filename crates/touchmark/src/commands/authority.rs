@@ -5,6 +5,7 @@ mod common_certificate;
 mod device_keys;
 mod pre_write_key;
 mod product;
+mod recovery;
 mod revoke;
 mod successors;
 
@@ -29,6 +30,7 @@ use self::bundle::BundleCommand;
 use self::common_certificate::CommonCertificateCommand;
 use self::pre_write_key::PreWriteKeyCommand;
 use self::product::ProductCommand;
+use self::recovery::{BoardSwapArguments, HistoryArguments, RecoveriesArguments, RecoveryCommand};
 use self::revoke::RevokeArguments;
 use self::successors::SuccessorsArguments;
 use super::Edge;
@@ -81,6 +83,15 @@ pub enum Command {
     Void(VoidArguments),
     /// List the certificates that followed the first ones of devices: by renewal, recovery, board swap
     Successors(SuccessorsArguments),
+    /// List what devices ask for that have nothing but their common certificates
+    Recoveries(RecoveriesArguments),
+    /// Decide what such a device has asked for
+    #[command(subcommand)]
+    Recovery(RecoveryCommand),
+    /// Void what the old board of a device holds, and let a new one have its number
+    BoardSwap(BoardSwapArguments),
+    /// Show what became of a device number: its certificates, their causes, its boards
+    History(HistoryArguments),
     /// Show what was issued, what became of it, and who takes part
     Status {
         #[command(flatten)]
@@ -227,6 +238,10 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Successors(arguments) => successors::run(arguments, edge).await,
+        Command::Recoveries(arguments) => recovery::list(arguments, edge).await,
+        Command::Recovery(command) => recovery::decide(command, edge).await,
+        Command::BoardSwap(arguments) => recovery::swap_board(arguments, edge).await,
+        Command::History(arguments) => recovery::history(arguments, edge).await,
         Command::Status { role } => {
             let status = open_desk(&role.authority()?, edge).await?.status().await?;
             edge.output.object(&status, status_for_people(&status));

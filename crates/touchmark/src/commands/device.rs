@@ -6,9 +6,10 @@ mod call;
 mod collect;
 mod fleet;
 mod keys;
+mod recover;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use super::Edge;
 use super::firmware::read_maker_key;
+use crate::common_certificate_file::CommonCertificateFile;
 use crate::durable::Privacy;
 use crate::emulator::{EmulatedDevice, Port, PortAddress};
 use crate::failure::Failure;
@@ -37,6 +39,8 @@ pub enum Command {
     Show(ShowArguments),
     /// Collect the certificate that it was owed when it was made
     Collect(collect::CollectArguments),
+    /// Ask for a certificate under the common one: it was lost, has expired, or the board is new
+    Recover(recover::RecoverArguments),
     /// Prove itself to an authenticator, for a token for a service
     Authenticate(authenticate::AuthenticateArguments),
     /// Call the center as a device in the field
@@ -67,6 +71,9 @@ pub struct EmulateArguments {
     /// The version of the firmware that the device is built with
     #[arg(long, value_name = "VERSION", requires = "maker_key")]
     firmware: Option<FirmwareVersion>,
+    /// Build it with this common certificate: a file of `authority common-certificate export --json-file`
+    #[arg(long, value_name = "FILE")]
+    common_certificate: Option<PathBuf>,
     #[command(flatten)]
     keys: KeyArguments,
 }
@@ -97,6 +104,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Export(arguments) => export(&arguments, edge),
         Command::Show(arguments) => show(&arguments, edge),
         Command::Collect(arguments) => collect::run(arguments, edge).await,
+        Command::Recover(arguments) => recover::run(arguments, edge).await,
         Command::Authenticate(arguments) => authenticate::run(arguments, edge).await,
         Command::Call(command) => call::run(command, edge).await,
         Command::Fleet(arguments) => fleet::run(arguments, edge).await,
@@ -107,6 +115,9 @@ async fn emulate(arguments: EmulateArguments, edge: &Edge) -> anyhow::Result<()>
     let mut device = arguments.keys.give_to(device_of(&arguments, edge)?)?;
     if let Some((path, version)) = arguments.maker_key.as_ref().zip(arguments.firmware) {
         device.set_fixed_parameters(&read_maker_key(path)?, version)?;
+    }
+    if let Some(path) = &arguments.common_certificate {
+        give_common_certificate(&mut device, path)?;
     }
     let port = Port::open(&arguments.listen)
         .await
@@ -135,6 +146,22 @@ struct Started {
     address: String,
     product: ProductCode,
     hardware_uid: HardwareUid,
+}
+
+/// Writes the common certificate into the device, unless it has it already.
+fn give_common_certificate(device: &mut EmulatedDevice, path: &Path) -> anyhow::Result<()> {
+    let file = CommonCertificateFile::read(path)?;
+    if *file.batch.product() != device.product() {
+        let text = format!("{} is for {}; the device is a {}", path.display(), file.batch, device.product());
+        return Err(Failure::usage(text).into());
+    }
+    let held = device.common_certificate().context("cannot read the common certificate")?;
+    if held.is_some_and(|(certificate, _)| certificate == file.certificate.0) {
+        return Ok(());
+    }
+    device
+        .set_common_certificate(&file.certificate.0, file.key.expose())?
+        .context("cannot write the common certificate")
 }
 
 fn device_of(arguments: &EmulateArguments, edge: &Edge) -> anyhow::Result<EmulatedDevice> {

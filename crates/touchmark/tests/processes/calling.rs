@@ -10,6 +10,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
+use touchmark::member_files;
+
 use crate::site::{Process, Site, lines};
 
 /// A site whose center knows the devices that were made.
@@ -251,4 +253,62 @@ fn count_and_call(site: &Site, n: u32, total: u64, random: &mut StdRng) {
         Process(site.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     thread::sleep(Duration::from_millis(random.random_range(1..150)));
     drop(device);
+}
+
+#[test]
+fn a_new_board_takes_a_devices_number_and_the_old_one_calls_no_more() {
+    let fleet = Fleet::of(1);
+    let site = &fleet.site;
+    assert!(fleet.call(0, &["counter", "--set", "total=100"]).is_some());
+    site.json(&["authority", "common-certificate", "make", "3012"]);
+    let common = site.file("common.json");
+    site.json(&["authority", "common-certificate", "export", "3012-1", "--json-file", &common]);
+    let built = ["--common-certificate", common.as_str()];
+    let board = site.device_with("3012", "8899aabbccddeeff", "tcp:127.0.0.1:0", &built);
+    drop(board.process);
+    let root = member_files::load(&site.path("authority")).unwrap().trust.root_fingerprint().to_string();
+    let url = site.authority_url();
+    let recover = ["device", "recover", "--flash", &board.flash, "--number", &number(0)];
+    let at = ["--authority", &url, "--authority-name", "head-office", "--root-sha256", &root];
+    let recover = || site.json(&[&recover[..], &at[..]].concat());
+
+    // Nothing speaks for the board yet: a person would have to.
+    let waiting = recover();
+    assert_eq!(waiting["state"], "pending");
+    let listed = fleet.list(&["authority", "recoveries"]);
+    assert_eq!(
+        (&listed[0]["recovery"], &listed[0]["keySha256"]),
+        (&waiting["recovery"], &waiting["keySha256"])
+    );
+    site.json(&["authority", "board-swap", &number(0), "--reason", "struck by lightning"]);
+    site.wait_until("the center to refuse the old board", || fleet.call(0, &["poll"]).is_none());
+
+    let recovered = recover();
+    assert_eq!((&recovered["state"], &recovered["recovery"]), (&"issued".into(), &waiting["recovery"]));
+    let old = fs::read(flash(site, 0)).unwrap();
+    fs::copy(&board.flash, flash(site, 0)).unwrap();
+    // To the center it is another memory under the number, until a person says that it may be.
+    site.wait_until("the center to hear of the new board", || {
+        assert!(fleet.call(0, &["poll"]).is_none());
+        !fleet.list(&["center", "quarantine", "list"]).is_empty()
+    });
+    site.json(&["center", "quarantine", "release", &number(0)]);
+    assert!(fleet.call(0, &["poll"]).is_some());
+    fs::write(flash(site, 0), old).unwrap();
+    assert!(fleet.call(0, &["counter", "--set", "total=900"]).is_none());
+    let history = site.json(&["authority", "history", &number(0)]);
+    assert_eq!(history["hardwareUid"], "8899aabbccddeeff");
+    let states = |n: usize| (&history["certificates"][n]["cause"], &history["certificates"][n]["state"]);
+    assert_eq!(states(0), (&"factory".into(), &"voided".into()));
+    assert_eq!(states(1), (&"board-swap".into(), &"verified".into()));
+    assert_eq!(history["boardSwaps"][0]["reason"], "struck by lightning");
+
+    // The device that it is now recovers by itself, with the key that it has.
+    fs::copy(&board.flash, site.file("again.flash")).unwrap();
+    let flash = site.file("again.flash");
+    let again = [&["device", "recover", "--flash", flash.as_str()][..], &at[..]].concat();
+    assert_eq!(site.json(&again)["state"], "issued");
+    site.json(&["authority", "common-certificate", "stop", "3012-1", "--reason", "leaked"]);
+    assert!(!site.run(&again).status.success(), "its common certificate is stopped");
+    site.assert_books_are_whole();
 }

@@ -28,7 +28,7 @@ pub async fn channel(
 }
 
 /// The first address of a host in a URL.
-async fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
+pub async fn address_of(url: &Uri) -> anyhow::Result<SocketAddr> {
     let unusable = || Failure::usage(format!("{url} is not an address such as https://HOST:PORT"));
     if url.scheme_str() != Some("https") {
         return Err(unusable().into());

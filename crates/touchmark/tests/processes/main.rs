@@ -10,6 +10,7 @@ mod killing;
 mod membership;
 mod network;
 mod relay;
+mod scanned;
 mod search;
 mod services;
 mod site;

@@ -57,7 +57,7 @@ fn forward(client: TcpStream, asked: &Mutex<Vec<String>>) {
     let _ = to_client.shutdown(Shutdown::Write);
 }
 
-fn target_of(url: &str) -> String {
+pub fn target_of(url: &str) -> String {
     url.trim_start_matches("https://").to_owned()
 }
 
@@ -116,7 +116,7 @@ fn every_role_and_a_device_reach_their_hosts_through_a_proxy() {
     assert!(!said.contains("word@"), "{said}");
 }
 
-fn join_center(site: &Site) {
+pub fn join_center(site: &Site) {
     let token = site.json(&["authority", "invite", "center", "--name", "europe"]);
     site.json(&["center", "join", token["token"].as_str().unwrap()]);
 }

@@ -29,6 +29,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use transport::{HostTls, Limits, serve};
 
 use super::Edge;
@@ -59,6 +60,8 @@ struct Device {
     calls: AtomicU32,
 }
 
+/// How many connections the center takes at a time: all come from one address.
+const CONNECTIONS_MAX: usize = 10_000;
 /// How many devices there are at most; more calls than that repeat devices.
 const DEVICES_MAX: usize = 1_000;
 const PRODUCT: &str = "3012";
@@ -96,7 +99,12 @@ impl Fleet {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let limits = Limits { open_to_all: &[], ..Limits::default() };
+        let limits = Limits {
+            open_to_all: &[],
+            connections_max: CONNECTIONS_MAX,
+            connections_per_address_max: CONNECTIONS_MAX,
+            ..Limits::default()
+        };
         runtime.spawn(async move {
             match TcpListener::from_std(listener) {
                 Ok(listener) => serve(listener, tls, center.router(), limits, std::future::pending()).await,
@@ -105,6 +113,11 @@ impl Fleet {
         });
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.to_vec()));
         Ok(Self { center: address, store, trust, chain, key, devices, runtime: Some(runtime) })
+    }
+
+    /// How many devices there are.
+    pub fn devices(&self) -> usize {
+        self.devices.len()
     }
 
     /// Runs work on the center's threads.
@@ -153,6 +166,23 @@ impl Fleet {
         }
         Ok(started.elapsed())
     }
+
+    /// Makes so many connections, calls once over each, and leaves them open. Of the devices' side nothing is kept
+    /// but the sockets, so that what they take up is the server's.
+    pub async fn leave_open(&self, server: SocketAddr, n: usize) -> anyhow::Result<Vec<TcpStream>> {
+        let mut sockets = Vec::with_capacity(n);
+        for device in self.devices.iter().cycle().take(n) {
+            let (mut sender, mut connection) =
+                handshake(TokioIo::new(tls_stream(server, &device.tls).await?)).await?;
+            tokio::select! {
+                called = call(&mut sender, server, device) => called?,
+                ended = &mut connection => ended.context("the server closed the connection")?,
+            }
+            let (socket, _tls) = connection.into_parts().io.into_inner().into_inner();
+            sockets.push(socket);
+        }
+        Ok(sockets)
+    }
 }
 
 impl Drop for Fleet {
@@ -176,6 +206,13 @@ pub fn processor_time(names: &[&str]) -> anyhow::Result<Duration> {
         }
     }
     Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// How much memory this process has in use, in KiB.
+pub fn resident_kibibytes() -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
+    Ok(resident.context("the system does not say how much memory is in use")?.trim().parse()?)
 }
 
 /// Makes devices and names them to the center.
@@ -220,14 +257,17 @@ async fn register(
 }
 
 async fn connect(server: SocketAddr, tls: &Arc<ClientConfig>) -> anyhow::Result<SendRequest<Body>> {
-    let stream = TcpStream::connect(server).await?;
-    stream.set_nodelay(true)?;
-    let name = ServerName::from(server.ip());
-    let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    let (sender, connection) = handshake(TokioIo::new(tls_stream(server, tls).await?)).await?;
     // Ends when the sender is dropped.
     tokio::spawn(connection);
     Ok(sender)
+}
+
+async fn tls_stream(server: SocketAddr, tls: &Arc<ClientConfig>) -> anyhow::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(server).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::from(server.ip());
+    Ok(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?)
 }
 
 /// Makes the device's next call.

@@ -1,8 +1,10 @@
 //! `touchmark bench handshake`: a full mutual handshake with the check of the device, and one durable call.
 //!
-//! What is measured is the processor time of the center's side, its database with it (a PostgreSQL server's
-//! own time is not). The limit is the same of a bare rustls with the same certificates and clients, which checks
-//! no more than the chain and answers without storing anything.
+//! A device's first connection costs more than its later ones, since its certificate is verified once
+//! (`cert::trust`); both are measured. What is measured is the processor time of the center's side, its database
+//! with it (a PostgreSQL server's own time is not). The limit is the same of a bare rustls with the same certificates
+//! and clients, which checks no more than the chain and answers without storing anything. Of the memory of a
+//! connection that is left open the limit is that of bare rustls too.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,7 +22,7 @@ use rustls_pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::fleet::{CENTER_THREADS, Fleet, processor_time};
+use super::fleet::{CENTER_THREADS, Fleet, processor_time, resident_kibibytes};
 use super::place::Place;
 use super::{Edge, Figure};
 use crate::failure::Failure;
@@ -38,6 +40,8 @@ pub struct Arguments {
 
 /// Devices at a time.
 const CLIENTS: usize = 32;
+/// Connections that are left open for their memory.
+const OPEN: usize = 1_000;
 
 /// Measures.
 pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<Vec<Figure>> {
@@ -50,9 +54,17 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<Vec<Figur
     let bare = bare_rustls(&fleet).await?;
     // Machines slow down and speed up while they are measured, so the limit is taken on both sides.
     let before = microseconds_each(&fleet, bare, n).await?;
+    let first = microseconds_each(&fleet, fleet.center, fleet.devices()).await?;
     let center = microseconds_each(&fleet, fleet.center, n).await?;
     let limit = (before + microseconds_each(&fleet, bare, n).await?) / 2.0;
-    Ok(vec![Figure::new("handshake", "us of a processor", center, limit, n, place.store)])
+    let bare_memory = kibibytes_each(&fleet, bare).await?;
+    let memory = kibibytes_each(&fleet, fleet.center).await?;
+    const TIME: &str = "us of a processor";
+    Ok(vec![
+        Figure::new("first handshake", TIME, first, limit, fleet.devices(), place.store),
+        Figure::new("handshake", TIME, center, limit, n, place.store),
+        Figure::new("open connection", "KiB", memory, bare_memory, OPEN, place.store),
+    ])
 }
 
 /// The processor time of the serving side for one connection with one call.
@@ -61,6 +73,15 @@ async fn microseconds_each(fleet: &Arc<Fleet>, server: SocketAddr, n: usize) -> 
     fleet.call(server, n, CLIENTS, false).await?;
     let used = processor_time(&CENTER_THREADS)?.saturating_sub(before);
     Ok(used.as_secs_f64() * 1_000_000.0 / n as f64)
+}
+
+/// The memory that a connection takes up which is left open. Those before it have used up what was free in the
+/// process already.
+async fn kibibytes_each(fleet: &Arc<Fleet>, server: SocketAddr) -> anyhow::Result<f64> {
+    let _those_before = fleet.leave_open(server, OPEN).await?;
+    let before = resident_kibibytes()?;
+    let _open = fleet.leave_open(server, OPEN).await?;
+    Ok((resident_kibibytes()? - before) / OPEN as f64)
 }
 
 /// Serves with rustls and hyper alone, on the center's threads; where.

@@ -111,7 +111,7 @@ impl Authority {
             mark.await?;
         }
         let pack = CredentialPack { certificate: Some(certificate), apparatus: None };
-        Ok(RecoveryAnswer::Issued { recovery, pack })
+        Ok(RecoveryAnswer::Issued { recovery, pack: Box::new(pack) })
     }
 }
 

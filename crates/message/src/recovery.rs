@@ -67,7 +67,7 @@ pub enum RecoveryAnswer {
         /// What the request goes by.
         recovery: u64,
         /// The certificate, for the key of the request, and nothing else.
-        pack: CredentialPack,
+        pack: Box<CredentialPack>,
     },
 }
 

@@ -130,7 +130,8 @@ impl Field {
         proof: impl FnOnce(&[u8; 32]) -> Option<RecoveryProof>,
     ) -> CertificatePack {
         match self.ask(board, proof).await {
-            Ok(RecoveryAnswer::Issued { pack: CredentialPack { certificate: Some(pack), .. }, .. }) => {
+            Ok(RecoveryAnswer::Issued { pack, .. }) => {
+                let pack = pack.certificate.expect("a certificate is given");
                 assert!(board.key.is_certified_by(&pack.client_certificate));
                 pack
             }

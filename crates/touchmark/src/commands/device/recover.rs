@@ -115,7 +115,7 @@ pub async fn run(arguments: RecoverArguments, edge: &Edge) -> anyhow::Result<()>
             edge.output.object(&shown("pending", recovery, None), text);
         }
         RecoveryAnswer::Issued { recovery, pack } => {
-            let certificate = install(&mut device, &number, &arguments, pack)?;
+            let certificate = install(&mut device, &number, &arguments, *pack)?;
             confirm(&mut device, &arguments, authority, edge).await?;
             device.accept_recovered(&number)?.context("the device does not take its new identity")?;
             let certificate = Fingerprint::of(&certificate).to_string();

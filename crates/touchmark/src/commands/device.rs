@@ -7,6 +7,7 @@ mod collect;
 mod fleet;
 mod keys;
 mod recover;
+mod renew;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,8 @@ pub enum Command {
     /// Call the center as a device in the field
     #[command(subcommand)]
     Call(call::CallCommand),
+    /// Get the next certificate, without ever being without one
+    Renew(renew::RenewArguments),
     /// Be many devices that call at once, also after their center was gone
     Fleet(fleet::FleetArguments),
 }
@@ -107,6 +110,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Recover(arguments) => recover::run(arguments, edge).await,
         Command::Authenticate(arguments) => authenticate::run(arguments, edge).await,
         Command::Call(command) => call::run(command, edge).await,
+        Command::Renew(arguments) => renew::run(arguments, edge).await,
         Command::Fleet(arguments) => fleet::run(arguments, edge).await,
     }
 }

@@ -79,7 +79,19 @@ pub fn flash(site: &Site, n: u32) -> String {
 
 fn call(site: &Site, n: u32, arguments: &[&str]) -> Option<Value> {
     let (flash, url) = (flash(site, n), site.center_url());
-    let to = ["--flash", &flash, "--center", &url, "--center-name", "europe"];
+    let authority = site.authority_url();
+    let to = [
+        "--flash",
+        &flash,
+        "--center",
+        &url,
+        "--center-name",
+        "europe",
+        "--authority",
+        &authority,
+        "--authority-name",
+        "head-office",
+    ];
     let output = site.run(&[&["device", "call"], arguments, &to[..]].concat());
     output.status.success().then(|| lines(&output).remove(0))
 }
@@ -104,8 +116,7 @@ fn a_device_calls_home_and_does_what_it_is_asked() {
     let requests = fleet.list(&["center", "requests", "--device", &number(0)]);
     let outcomes: Vec<&str> =
         requests.iter().map(|request| request["outcome"].as_str().unwrap_or_default()).collect();
-    let refused = r#"{"outcome":"refused","reason":"this device cannot do that"}"#;
-    assert_eq!(outcomes, [refused, r#"{"outcome":"done"}"#, r#"{"outcome":"done"}"#]);
+    assert_eq!(outcomes, [r#"{"outcome":"done"}"#; 3]);
     assert_eq!(fleet.billed(0), 107, "an initial value bills nothing");
 
     // While the center is away a call is kept, and made again as it was.
@@ -183,6 +194,32 @@ fn an_intermediate_device_passes_on_the_calls_of_its_devices() {
     let incidents = fleet.list(&["center", "incidents", "--device", &number(0)]);
     let kinds: Vec<&str> = incidents.iter().map(|incident| incident["kind"].as_str().unwrap()).collect();
     assert!(kinds.contains(&"not-intermediate") && kinds.contains(&"foreign-number"), "{incidents:?}");
+}
+
+/// The device's power fails further and further on in a renewal, until it does not fail before the end.
+#[test]
+fn a_device_whose_power_fails_in_a_renewal_calls_home_nevertheless() {
+    let fleet = Fleet::of(1);
+    let (flash, authority) = (flash(&fleet.site, 0), fleet.site.authority_url());
+    let certificate = || fleet.site.json(&["device", "show", "--flash", &flash])["certificateSha256"].clone();
+    let before = certificate();
+    let renew = |arguments: &[&str]| {
+        let to = ["--flash", &flash, "--authority", &authority, "--authority-name", "head-office"];
+        fleet.site.run(&[&["device", "renew"], arguments, &to[..]].concat())
+    };
+    let mut cuts = 0;
+    loop {
+        let renewed = renew(&["--cut-power-after", &(cuts * 45).to_string()]);
+        if renewed.status.success() {
+            break;
+        }
+        assert!(String::from_utf8_lossy(&renewed.stderr).contains("the device has no power"));
+        cuts += 1;
+        assert!(fleet.call(0, &["poll"]).is_some(), "after {cuts} cuts");
+    }
+    assert!(cuts > 3, "only {cuts} cuts");
+    assert_ne!(certificate(), before);
+    fleet.site.wait_until("the center to know the new certificate", || fleet.call(0, &["poll"]).is_some());
 }
 
 const DEVICES: u32 = 3;

@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use cert::Fingerprint;
 use cert::tls::{Credential, HostTrust};
-use device::calling::{Event, Outcome, Work};
+use device::Renewal;
+use device::calling::{Event, Outcome, Task, Work};
 use identity::{DeviceNumber, FirmwareVersion, Member, MemberName};
 use message::call::{Call, CallAnswer, Counter, CounterName, CounterValue, Percent, Request, ShortText};
 use message::problem::ProblemCode;
 use serde::Serialize;
+use tokio::time::sleep;
 use transport::{CallError, Client};
 
+use super::renew::{self, Authority};
 use super::{Edge, open};
 use crate::config::ProxyConfig;
 use crate::emulator::{EmulatedDevice, FetchError, HeldPack};
@@ -95,6 +99,13 @@ pub struct CallArguments {
     /// The center's name, which its certificate must state
     #[arg(long, value_name = "NAME", default_value = "center")]
     center_name: MemberName,
+    /// The address of the authority, where the device gets a new certificate if the center asks for one;
+    /// without it that waits for `touchmark device renew`
+    #[arg(long, value_name = "URL")]
+    authority: Option<String>,
+    /// The authority's name, which its certificate must state
+    #[arg(long, value_name = "NAME", default_value = "authority")]
+    authority_name: MemberName,
     #[command(flatten)]
     proxy: ProxyConfig,
 }
@@ -102,6 +113,7 @@ pub struct CallArguments {
 /// Runs the command: what had no answer is said first, then what is to be said, then what the answers ask for.
 pub async fn run(command: CallCommand, edge: &Edge) -> anyhow::Result<()> {
     let mut caller = Caller::switch_on(command.device(), edge)?;
+    caller.finish_renewal(edge).await?;
     if let CallCommand::Counter { counters, .. } = &command {
         for Counter { name, value } in counters {
             caller.device.count(name.as_str(), value.number())?;
@@ -111,7 +123,7 @@ pub async fn run(command: CallCommand, edge: &Edge) -> anyhow::Result<()> {
     caller.send_unanswered().await?;
     caller.call(command.event()).await?;
     for _ in 0..FURTHER_CALLS_MAX {
-        caller.work().await?;
+        caller.work(edge).await?;
         match caller.device.calling()?.owed() {
             Some(event) => caller.call(event).await?,
             None => break,
@@ -122,6 +134,9 @@ pub async fn run(command: CallCommand, edge: &Edge) -> anyhow::Result<()> {
 
 /// How often the device calls again to do what it was asked; what is left then waits for its next call.
 const FURTHER_CALLS_MAX: u32 = 4;
+
+/// For how many seconds a center may not know a new certificate, of which it learns from the authority.
+const REFUSALS_OF_NEW_MAX: u32 = 30;
 
 impl CallCommand {
     fn device(&self) -> &CallArguments {
@@ -163,7 +178,18 @@ struct Caller {
     device: EmulatedDevice,
     number: DeviceNumber,
     client: Client,
+    center: Center,
+    authority: Option<Authority>,
+    /// How often the center may still say that it does not know the device.
+    refusals_to_bear: u32,
     made: Vec<Made>,
+}
+
+/// Where a device calls.
+struct Center {
+    name: MemberName,
+    url: String,
+    proxy: ProxyConfig,
 }
 
 /// A call that was answered.
@@ -191,33 +217,67 @@ struct Called<'a> {
 
 impl Caller {
     fn switch_on(arguments: &CallArguments, edge: &Edge) -> anyhow::Result<Self> {
-        let mut device = open(&arguments.flash, edge)?;
-        let number = device.confirmed_number()?.ok_or_else(|| no_pack(&arguments.flash))?;
-        let pack = match &arguments.through {
+        let CallArguments { flash, through, center, center_name, authority, authority_name, proxy } =
+            arguments;
+        let mut device = open(flash, edge)?;
+        let number = device.confirmed_number()?.ok_or_else(|| no_pack(flash))?;
+        let pack = match through {
             Some(through) => pack_of(&mut open(through, edge)?, through)?,
-            None => pack_of(&mut device, &arguments.flash)?,
+            None => pack_of(&mut device, flash)?,
         };
-        let root = HostTrust::Root(Fingerprint::of(&pack.root_certificate));
-        let chain = vec![pack.client_certificate, pack.issuing_certificate];
-        let credential = Credential::new(chain, pack.secret_key);
-        let center = Member::center(arguments.center_name.clone());
-        let clock = Arc::clone(&edge.clock);
-        let proxy = arguments.proxy.to(&arguments.center)?;
-        let client =
-            Client::through(proxy.as_ref(), root, Some(&credential), center, &arguments.center, clock)?;
+        let center = Center { name: center_name.clone(), url: center.clone(), proxy: proxy.clone() };
+        // A device whose calls another passes on reaches no authority either.
+        let authority = authority.clone().filter(|_| through.is_none());
+        let authority =
+            authority.map(|url| Authority { name: authority_name.clone(), url, proxy: proxy.clone() });
+        let client = center.client(pack, edge)?;
         device.boot()?;
-        Ok(Self { device, number, client, made: Vec::new() })
+        Ok(Self { device, number, client, center, authority, refusals_to_bear: 0, made: Vec::new() })
+    }
+
+    /// Has a new certificate confirmed that the device holds already. The one before may not count any more.
+    async fn finish_renewal(&mut self, edge: &Edge) -> anyhow::Result<()> {
+        if self.authority.is_some()
+            && self.device.renewal()?? == Renewal::Confirmation
+            && let Err(error) = self.renew(edge).await
+        {
+            edge.output.note(format!("the new certificate does not count yet: {error:#}"));
+        }
+        Ok(())
+    }
+
+    /// Takes the device through a renewal, where it knows an authority.
+    async fn renew(&mut self, edge: &Edge) -> anyhow::Result<Outcome> {
+        let authority = self.authority.as_ref().context("this device knows no authority")?;
+        match renew::renew(&mut self.device, authority, edge).await {
+            Ok(_) => {
+                self.use_new_certificate(edge)?;
+                Ok(Outcome::Done)
+            }
+            Err(error) => Ok(Outcome::refused(&error.downcast::<renew::Refused>()?.to_string())),
+        }
+    }
+
+    fn use_new_certificate(&mut self, edge: &Edge) -> anyhow::Result<()> {
+        let pack = self.device.pack()?.context("a device that calls holds a pack")?;
+        self.client = self.center.client(pack, edge)?;
+        self.refusals_to_bear = REFUSALS_OF_NEW_MAX;
+        Ok(())
     }
 
     /// Sees to what the center has asked for and what takes the device some time.
-    async fn work(&mut self) -> anyhow::Result<()> {
-        while let Some(task) = self.device.calling()?.task() {
-            let outcome = match &task.work {
-                Work::RenewCertificate => Outcome::refused("this device cannot do that"),
-                Work::FetchFirmware { package } => self.fetch_firmware(package, false).await?,
-                Work::RollBackFirmware { package } => self.fetch_firmware(package, true).await?,
+    async fn work(&mut self, edge: &Edge) -> anyhow::Result<()> {
+        while let Some(Task { request, work }) = self.device.calling()?.task().cloned() {
+            let outcome = match work {
+                Work::RenewCertificate if self.authority.is_none() => {
+                    edge.output.note("the center asks for a new certificate: run `touchmark device renew`");
+                    return Ok(());
+                }
+                Work::RenewCertificate => self.renew(edge).await?,
+                Work::FetchFirmware { package } => self.fetch_firmware(&package, false).await?,
+                Work::RollBackFirmware { package } => self.fetch_firmware(&package, true).await?,
             };
-            self.device.finish_task(task.request, outcome)?;
+            self.device.finish_task(request, outcome)?;
         }
         Ok(())
     }
@@ -253,11 +313,19 @@ impl Caller {
         let Some(raw) = calling.unanswered() else { return Ok(()) };
         let call: Call = serde_json::from_slice(raw).context("the call in the device's NVRAM is none")?;
         let document = raw.to_vec();
-        let answered: Result<CallAnswer, CallError> =
-            self.client.post_document("/v1/calls", "application/json", document).await;
-        let answer = match answered {
-            Ok(answer) => answer,
-            Err(error) => return Err(self.unanswered(error)?),
+        let answer = loop {
+            let answered: Result<CallAnswer, CallError> =
+                self.client.post_document("/v1/calls", "application/json", document.clone()).await;
+            match answered {
+                Ok(answer) => break answer,
+                Err(CallError::Refused(problem))
+                    if problem.code == ProblemCode::NotAllowed && self.refusals_to_bear > 0 =>
+                {
+                    self.refusals_to_bear -= 1;
+                    sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => return Err(self.unanswered(error)?),
+            }
         };
         self.device.take_answer(&serde_json::to_vec(&answer)?)?;
         self.made.push(Made {
@@ -310,6 +378,17 @@ impl Caller {
         let called = Called { device_number: &self.number, firmware, calls: &self.made, counters };
         edge.output.object(&called, text.trim_end());
         Ok(())
+    }
+}
+
+impl Center {
+    fn client(&self, pack: HeldPack, edge: &Edge) -> anyhow::Result<Client> {
+        let root = HostTrust::Root(Fingerprint::of(&pack.root_certificate));
+        let chain = vec![pack.client_certificate, pack.issuing_certificate];
+        let credential = Credential::new(chain, pack.secret_key);
+        let (member, clock) = (Member::center(self.name.clone()), Arc::clone(&edge.clock));
+        let proxy = self.proxy.to(&self.url)?;
+        Ok(Client::through(proxy.as_ref(), root, Some(&credential), member, &self.url, clock)?)
     }
 }
 

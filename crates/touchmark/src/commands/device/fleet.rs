@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::Edge;
 use crate::failure::Failure;
 use site::Site;
-use storm::Storm;
+use storm::{Storm, Weathered};
 
 /// Arguments of `touchmark device fleet`.
 #[derive(clap::Args)]
@@ -77,20 +77,7 @@ pub async fn run(arguments: FleetArguments, edge: &Edge) -> anyhow::Result<()> {
         .store
         .unwrap_or_else(|| format!("sqlite:{}", directory.path().join("center.sqlite").display()));
 
-    let mut site = Site::found(&url, connected, edge)?;
-    edge.output.note(format!("making {count} devices"));
-    let devices = site.make_devices(count).await?;
-    let address = site.start().await?;
-    edge.output.note(format!("{connected} of {count} devices connect to the center at {address}"));
-    let storm = Storm::begin(address, site.host(), devices, connected, edge);
-    storm.everybody_is_connected().await?;
-    site.stop();
-    edge.output.note(format!("the center is gone for {outage} s"));
-    tokio::time::sleep(Duration::from_secs(outage)).await;
-    site.start().await?;
-    let weathered = storm.weather().await?;
-    site.stop();
-
+    let weathered = endure(&url, count, connected, Duration::from_secs(outage), edge).await?;
     let books = books::compare(&url, &weathered.devices).await?;
     let seconds = weathered.lasted.as_secs_f64();
     let in_the_storm = weathered.latencies.len();
@@ -112,6 +99,28 @@ pub async fn run(arguments: FleetArguments, edge: &Edge) -> anyhow::Result<()> {
         return Err(Failure::new("the journal is not what the devices have sent").into());
     }
     Ok(())
+}
+
+/// Founds a center on the empty store at `url`, and lets its devices through an outage.
+async fn endure(
+    url: &str,
+    count: usize,
+    connected: usize,
+    outage: Duration,
+    edge: &Edge,
+) -> anyhow::Result<Weathered> {
+    let mut site = Site::found(url, connected, edge)?;
+    edge.output.note(format!("making {count} devices"));
+    let devices = site.make_devices(count).await?;
+    let address = site.start().await?;
+    edge.output.note(format!("{connected} of {count} devices connect to the center at {address}"));
+    let storm = Storm::begin(address, site.host(), devices, connected, edge);
+    storm.everybody_is_connected().await?;
+    site.stop();
+    edge.output.note(format!("the center is gone for {} s", outage.as_secs()));
+    tokio::time::sleep(outage).await;
+    site.start().await?;
+    storm.weather().await
 }
 
 impl Report {
@@ -139,5 +148,49 @@ fn require_open_files(count: usize) -> anyhow::Result<()> {
                 .into())
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail where it is wrong")]
+
+    use std::sync::Arc;
+
+    use cert::Fingerprint;
+    use store::testing::on_both;
+
+    use super::*;
+    use crate::output::Output;
+    use crate::surroundings::{SystemClock, SystemRandom};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_call_is_lost_or_doubled_in_a_storm_and_one_that_is_would_be_found() {
+        on_both(async |database| {
+            let edge = Edge {
+                clock: Arc::new(SystemClock),
+                random: Arc::new(SystemRandom),
+                output: Output::new(true),
+            };
+            let mut weathered =
+                endure(&database.url, 60, 12, Duration::from_millis(500), &edge).await.unwrap();
+            assert_eq!(weathered.connected, 12);
+            assert!(weathered.repeated > 0, "the outage was felt");
+            let books = books::compare(&database.url, &weathered.devices).await.unwrap();
+            assert_eq!((books.lost, books.doubled), (0, 0));
+            assert!(books.calls >= 60 + 12, "{books:?}");
+
+            let last = weathered.devices[0].calls.pop().unwrap();
+            weathered.devices[1].calls.push(Fingerprint::of(b"a call that nobody kept"));
+            let books = books::compare(&database.url, &weathered.devices).await.unwrap();
+            assert_eq!((books.lost, books.doubled), (1, 1));
+
+            weathered.devices[0].calls.push(last);
+            weathered.devices[1].calls.pop();
+            weathered.devices[2].calls[0] = Fingerprint::of(b"a call that was changed on its way");
+            let books = books::compare(&database.url, &weathered.devices).await.unwrap();
+            assert_eq!((books.lost, books.doubled), (1, 1));
+        })
+        .await;
     }
 }

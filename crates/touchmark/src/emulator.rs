@@ -37,6 +37,7 @@ pub use firmware::{FetchError, FixedParametersError, ProgramError};
 pub use flash_file::FlashFileError;
 pub use line::{open_serial, serve_serial, serve_stream, serve_tcp};
 pub use port::{Port, PortAddress, UnknownPort};
+pub use recovery::HeldCommonCertificate;
 pub use soap::serve_http;
 
 type Memory = Zeroizing<Vec<u8>>;

@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 
 use super::{EmulatedDevice, Silence};
 
+/// A common certificate, DER, and its key, PKCS#8 DER.
+pub type HeldCommonCertificate = (Vec<u8>, Zeroizing<Vec<u8>>);
+
 impl EmulatedDevice {
     /// Gives the device its common certificate, DER, and its key, PKCS#8 DER, as its maker does.
     ///
@@ -22,11 +25,11 @@ impl EmulatedDevice {
         self.with_power(|module| common_certificate::write(module.board(), &common))
     }
 
-    /// The device's common certificate, DER, and its key, PKCS#8 DER; none where it has none.
+    /// The device's common certificate; none where it has none.
     ///
     /// # Errors
     /// The memory fails.
-    pub fn common_certificate(&mut self) -> Result<Option<(Vec<u8>, Zeroizing<Vec<u8>>)>, StoreError> {
+    pub fn common_certificate(&mut self) -> Result<Option<HeldCommonCertificate>, StoreError> {
         let mut buffer = CommonCertificateBuffer::new();
         let found = common_certificate::read(self.module.board(), &mut buffer)?;
         Ok(found.map(|found| (found.certificate.to_vec(), Zeroizing::new(found.secret_key.to_vec()))))

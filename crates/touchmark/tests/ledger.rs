@@ -48,7 +48,7 @@ fn successor(n: u8, generation: u64, key: u8, state: CredentialState) -> Success
         id: SuccessorId { number: number(n), generation },
         cause: SuccessionCause::Renewal,
         state,
-        certificate_serial: vec![100 + generation as u8; 20],
+        certificate_serial: vec![10 * n + 100 + generation as u8; 20],
         public_key_sha256: vec![key; 32],
         hardware_uid: None,
         intended: NOW - 1_000,

@@ -146,7 +146,7 @@ pub(super) const RULES: &[Rule] = &[
         clause: "touchmark profile, subject of an OCSP responder",
         sentence: "the subject is one commonName",
         kinds: &[Kind::OcspResponder],
-        holds: |case| common_name(case).is_some(),
+        holds: |case| case.subject.iter().flatten().map(|attribute| attribute.kind).eq([COMMON_NAME]),
     },
     Rule {
         clause: "touchmark profile, validity",

@@ -3,17 +3,21 @@
 //! A call is written down before it is sent, and struck out in the same write that keeps what its answer
 //! asks for, and the nonce that the next call must name. So a call whose answer was lost is made again byte
 //! for byte, whatever happened in between, a request is followed once, and the device is never taken for a
-//! copy. Sockets and clocks are the firmware's: it sends [`Calling::unanswered`] when it can.
+//! copy. Sockets and clocks are the firmware's: it sends [`Calling::unanswered`] when it can. Where there is no
+//! network it keeps the call elsewhere ([`Calling::put_off`]) to be carried to the center, and the next call names
+//! that call in place of an answer.
 //!
 //! All of it lies in the counter information of the NVRAM, as CBOR.
 
 mod message;
 mod record;
 
+use base64ct::{Base64, Encoding};
 use heapless::Vec;
 use identity::{DeviceNumber, FirmwareVersion};
 use minicbor::{Decode, Encode};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 pub use message::Event;
 pub use record::{CALLING_BYTES_MAX, Text};
@@ -36,6 +40,8 @@ pub const TEXT_BYTES_MAX: usize = 64;
 const COUNTER_MAX: u64 = (1 << 53) - 1;
 /// A nonce in base64.
 const NONCE_BYTES: usize = 24;
+/// A nonce as it is.
+const RAW_NONCE_BYTES: usize = 16;
 
 /// What a device remembers of its calls.
 #[derive(Clone, PartialEq, Eq, Default, Encode, Decode)]
@@ -44,7 +50,7 @@ pub struct Calling {
     boot: u32,
     #[n(1)]
     sequence: u32,
-    /// The nonce of the last answer.
+    /// The nonce of the last answer, or the name of a call that was put off since.
     #[n(2)]
     previous: Option<Text<NONCE_BYTES>>,
     #[cbor(n(3), with = "record::list")]
@@ -259,12 +265,31 @@ impl Calling {
         self.unanswered.clear();
         self.previous = answer.nonce();
         self.results.clear();
-        for request in &answer.requests {
-            if request.request > self.followed {
-                self.followed = request.request;
-                self.follow(request);
-            }
+        self.follow_new(&answer);
+        Ok(())
+    }
+
+    /// Puts off the call that has no answer, with the results that it takes along: the firmware has written it
+    /// down elsewhere, and carries it to the center. The next call names it.
+    pub fn put_off(&mut self) {
+        if !self.unanswered.is_empty() {
+            self.previous = Some(name_of(&self.unanswered));
+            self.unanswered.clear();
+            self.results.clear();
         }
+    }
+
+    /// Takes the answer to a call that was put off: each new request is followed, and the nonce is kept where
+    /// the device has made no call since.
+    ///
+    /// # Errors
+    /// [`CallingError::Garbled`].
+    pub fn take_late(&mut self, call: &[u8], answer: &[u8]) -> Result<(), CallingError> {
+        let answer = message::Answer::read(answer)?;
+        if self.unanswered.is_empty() && self.previous == Some(name_of(call)) {
+            self.previous = answer.nonce();
+        }
+        self.follow_new(&answer);
         Ok(())
     }
 
@@ -297,6 +322,17 @@ impl Calling {
         (!self.results.is_empty()).then_some(Event::Poll)
     }
 
+    /// Follows the requests that were not followed before, as far as there is room for what comes of them; the
+    /// center asks again for the others.
+    fn follow_new(&mut self, answer: &message::Answer<'_>) {
+        for request in &answer.requests {
+            if request.request > self.followed && !self.results.is_full() {
+                self.followed = request.request;
+                self.follow(request);
+            }
+        }
+    }
+
     fn follow(&mut self, request: &message::Request<'_>) {
         let number = request.request;
         let outcome = match request.command() {
@@ -316,8 +352,16 @@ impl Calling {
         };
         self.results
             .push(RequestResult { request: number, outcome })
-            .expect("an answer has as many requests");
+            .expect("whoever calls has seen to it that there is room");
     }
+}
+
+/// What the next call names in place of an answer: the beginning of this call's SHA-256.
+fn name_of(call: &[u8]) -> Text<NONCE_BYTES> {
+    let digest = Sha256::digest(call);
+    let mut room = [0; NONCE_BYTES];
+    let name = Base64::encode(&digest[..RAW_NONCE_BYTES], &mut room).expect("16 bytes are 24 in base64");
+    Text::new(name).expect("24 bytes fit")
 }
 
 impl From<StoreError> for CallingError {

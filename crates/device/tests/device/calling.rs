@@ -208,3 +208,39 @@ fn at_every_cut_the_device_remembers_all_of_a_call_or_all_of_before() {
     };
     assert!(sweep(&called, Cuts::Double, take, remembered).unwrap() > 1_000);
 }
+
+// The name of a call is the beginning of its SHA-256, as the center takes it.
+#[test]
+fn a_call_that_is_put_off_is_named_by_the_next_one() {
+    let mut calling = on();
+    calling.put_off();
+    let first = made(&mut calling, Event::Poll);
+    calling.put_off();
+    assert_eq!(calling.unanswered(), None);
+    let second = made(&mut calling, Event::Poll);
+    assert!(second.contains(&format!(r#""previous":"{}""#, FIRST_POLL_NAME)), "{first}: {second}");
+    calling.put_off();
+
+    // The answer to the first names a nonce that is not the last any more; what it asks is done.
+    let ask = r#"{"request":1,"command":{"command":"setInitialValue","name":"total","value":9}}"#;
+    let answer =
+        format!(r#"{{"call":1,"received":1,"nonce":"AAECAwQFBgcICQoLDA0ODw==","requests":[{ask}]}}"#);
+    let before = calling.clone();
+    calling.take_late(first.as_bytes(), answer.as_bytes()).unwrap();
+    let mut third = calling.clone();
+    let call = made(&mut third, Event::Poll);
+    assert!(!call.contains("AAECAwQFBgcICQoLDA0ODw=="), "{call}");
+    assert!(call.contains(r#""results":[{"request":1,"outcome":{"outcome":"done"}}]"#), "{call}");
+    assert!(before != calling);
+    // Once more changes nothing.
+    let once = calling.clone();
+    calling.take_late(first.as_bytes(), answer.as_bytes()).unwrap();
+    assert!(once == calling);
+
+    // The answer to the last call is the one that the next call names.
+    calling.take_late(second.as_bytes(), answer.as_bytes()).unwrap();
+    assert!(made(&mut calling, Event::Poll).contains(r#""previous":"AAECAwQFBgcICQoLDA0ODw==""#));
+}
+
+/// Of `{"deviceNumber":"A123-654321","boot":1,"sequence":1,"event":{"call":"poll"}}`.
+const FIRST_POLL_NAME: &str = "IaWVnBVC0ZTJeaczeJqR7g==";

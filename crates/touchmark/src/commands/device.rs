@@ -2,6 +2,7 @@
 
 mod address;
 mod authenticate;
+mod bundle;
 mod call;
 mod collect;
 mod fleet;
@@ -49,6 +50,9 @@ pub enum Command {
     Call(call::CallCommand),
     /// Get the next certificate, without ever being without one
     Renew(renew::RenewArguments),
+    /// Files for and from a center that no network joins to the device
+    #[command(subcommand)]
+    Bundle(bundle::BundleCommand),
     /// Be many devices that call at once, also after their center was gone
     Fleet(fleet::FleetArguments),
 }
@@ -111,6 +115,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Authenticate(arguments) => authenticate::run(arguments, edge).await,
         Command::Call(command) => call::run(command, edge).await,
         Command::Renew(arguments) => renew::run(arguments, edge).await,
+        Command::Bundle(command) => bundle::run(command, edge),
         Command::Fleet(arguments) => fleet::run(arguments, edge).await,
     }
 }

@@ -84,6 +84,25 @@ impl EmulatedDevice {
         })
     }
 
+    /// Puts off the call that has no answer: it is written down elsewhere.
+    ///
+    /// # Errors
+    /// The NVRAM fails.
+    pub fn put_off_call(&mut self) -> Result<Calling, CallingError> {
+        self.change_calling(|calling| {
+            calling.put_off();
+            Ok(())
+        })
+    }
+
+    /// Takes the answer, JSON, to a call that was put off, and does what it asks.
+    ///
+    /// # Errors
+    /// The NVRAM fails, or the answer is none.
+    pub fn take_late_answer(&mut self, call: &[u8], answer: &[u8]) -> Result<Calling, CallingError> {
+        self.change_calling(|calling| calling.take_late(call, answer))
+    }
+
     /// Says what came of a task, for the next call to take along.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! A factory that no link joins to its authority, through the true program: files carry what else
-//! requests would.
+//! A factory that no link joins to its authority, and a device that no network joins to its center, through
+//! the true program: files carry what else requests would.
 
 use std::fs;
 
@@ -105,4 +105,93 @@ fn plan_more(site: &Site) {
         .unwrap();
     let imported = site.run(&["plan", "import", &site.file("more.csv")]);
     assert!(imported.status.success(), "{:?}", lines(&imported));
+}
+
+/// A device on a site without a network, whose center knows it.
+struct Lonely {
+    site: Site,
+    flash: String,
+}
+
+const NUMBER: &str = "3012-123456";
+
+impl Lonely {
+    fn device(&self, arguments: &[&str]) -> Value {
+        let to = ["--flash", &self.flash, "--center-name", "europe"];
+        self.site.json(&[&["device"], arguments, &to[..]].concat())
+    }
+
+    fn refused(&self, arguments: &[&str]) -> String {
+        let to = ["--flash", &self.flash, "--center-name", "europe"];
+        refusal(&self.site, &[&["device"], arguments, &to[..]].concat())
+    }
+
+    fn units(&self) -> u64 {
+        let invoice = ["invoice", "--from", "2026-01-01", "--to", "2100-01-01", "--device", NUMBER];
+        let invoice = self.site.json(&invoice);
+        invoice["lines"].as_array().unwrap().iter().map(|line| line["units"].as_u64().unwrap()).sum()
+    }
+}
+
+#[test]
+fn a_device_without_a_network_is_heard_and_billed() {
+    let (site, authority, gateway) = Site::with_stock(1);
+    let made = site.device("3012", "00000000000000aa", "tcp:127.0.0.1:0");
+    site.json(&["station", "write", "--scan", NUMBER, "--device", &made.address]);
+    drop(made.process);
+    let token = site.json(&["authority", "invite", "center", "--name", "europe"]);
+    site.json(&["center", "join", token["token"].as_str().unwrap()]);
+    let center = site.serve("center");
+    site.wait_until("the center to know the device", || {
+        site.json(&["center", "status"])["devices"]["verified"] == 1
+    });
+    drop((authority, gateway));
+    let lonely = Lonely { site, flash: made.flash };
+    let site = &lonely.site;
+    let (up, down) = (site.file("calls.bundle"), site.file("answers.bundle"));
+
+    // Three calls are made, none is heard; then two more, in a second bundle.
+    site.json(&["center", "request", NUMBER, "read-counters"]);
+    lonely.device(&["call", "counter", "--set", "total=100", "--offline"]);
+    lonely.device(&["call", "service", "--fault-code", "E-13", "--offline"]);
+    let waiting = lonely.device(&["call", "counter", "--set", "total=130", "--offline"]);
+    assert_eq!(waiting["waiting"], 3);
+    let export = ["bundle", "export", "--out", &up];
+    assert_eq!(lonely.device(&export)["calls"], 3);
+    let lost = fs::read(&up).unwrap();
+    lonely.device(&["call", "counter", "--set", "total=150", "--offline"]);
+    let written = lonely.device(&export);
+    assert_eq!((&written["bundles"], &written["calls"]), (&serde_json::json!([1, 2]), &Value::from(4)));
+    let both = fs::read(&up).unwrap();
+    assert!(both.starts_with(&lost), "the first bundle once more, as it was");
+
+    // What comes after a missing bundle is refused; a damaged file too; then all is taken, once.
+    let import = ["center", "bundle", "import", &up];
+    fs::write(&up, &both[lost.len()..]).unwrap();
+    assert!(refusal(site, &import).contains("bundle 1 comes before it"));
+    fs::write(&up, &both[..both.len() - 3]).unwrap();
+    assert!(refusal(site, &import).contains("cut off or damaged"));
+    fs::write(&up, &both).unwrap();
+    let taken = site.json(&import);
+    assert_eq!(taken["calls"].as_array().unwrap().len(), 4, "{taken}");
+    assert!(refusal(site, &import).contains("brings nothing new"));
+    assert_eq!(lonely.units(), 150);
+
+    // The answers come back, with what the device is asked; what came of it goes with its next call, over a
+    // network that is there for once.
+    site.json(&["center", "bundle", "export", "--device", NUMBER, "--out", &down]);
+    let answered = lonely.device(&["bundle", "import", &down]);
+    assert_eq!((&answered["answered"], &answered["waiting"]), (&Value::from(4), &Value::from(0)));
+    assert!(lonely.refused(&["bundle", "import", &down]).contains("taken in before"));
+    lonely.device(&["call", "alarm", "--alarm", "door open", "--offline"]);
+    let url = site.center_url();
+    let called = lonely.device(&["call", "counter", "--set", "total=175", "--center", &url]);
+    let kinds: Vec<&Value> = called["calls"].as_array().unwrap().iter().map(|call| &call["kind"]).collect();
+    assert_eq!(kinds, ["alarm", "counter"], "what was put off comes first");
+    assert_eq!(lonely.units(), 175);
+    let requests = lines(&site.run(&["center", "requests", "--device", NUMBER]));
+    assert_eq!(requests[0]["outcome"], r#"{"outcome":"done"}"#);
+    let incidents = lines(&site.run(&["center", "incidents"]));
+    assert!(incidents.is_empty(), "nobody honest is accused: {incidents:?}");
+    drop(center);
 }

@@ -20,7 +20,7 @@ use transport::{CallError, Client};
 use super::renew::{self, Authority};
 use super::{Edge, open};
 use crate::config::ProxyConfig;
-use crate::emulator::{EmulatedDevice, FetchError, HeldPack};
+use crate::emulator::{EmulatedDevice, FetchError, HeldPack, Outbox};
 use crate::failure::Failure;
 
 /// What the device calls about.
@@ -108,18 +108,25 @@ pub struct CallArguments {
     authority_name: MemberName,
     #[command(flatten)]
     proxy: ProxyConfig,
+    /// There is no network: keep the call, to be carried to the center with `device bundle export`
+    #[arg(long)]
+    offline: bool,
 }
 
 /// Runs the command: what had no answer is said first, then what is to be said, then what the answers ask for.
 pub async fn run(command: CallCommand, edge: &Edge) -> anyhow::Result<()> {
+    if command.device().offline {
+        return run_offline(&command, edge);
+    }
     let mut caller = Caller::switch_on(command.device(), edge)?;
     caller.finish_renewal(edge).await?;
     if let CallCommand::Counter { counters, .. } = &command {
         for Counter { name, value } in counters {
             caller.device.count(name.as_str(), value.number())?;
         }
-        caller.require_counters()?;
+        require_counters(&mut caller.device, &caller.number)?;
     }
+    caller.send_put_off().await?;
     caller.send_unanswered().await?;
     caller.call(command.event()).await?;
     for _ in 0..FURTHER_CALLS_MAX {
@@ -130,6 +137,56 @@ pub async fn run(command: CallCommand, edge: &Edge) -> anyhow::Result<()> {
         }
     }
     caller.print(edge)
+}
+
+/// What `call --offline` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PutOff<'a> {
+    device_number: &'a DeviceNumber,
+    /// Calls that wait to be carried to the center.
+    waiting: usize,
+}
+
+/// Makes the call and writes it down, behind those that wait already.
+fn run_offline(command: &CallCommand, edge: &Edge) -> anyhow::Result<()> {
+    let flash = &command.device().flash;
+    let mut device = open(flash, edge)?;
+    let number = pack_of(&mut device, flash)?.device_number;
+    let mut outbox = Outbox::of(flash)?;
+    device.boot()?;
+    if let CallCommand::Counter { counters, .. } = command {
+        for Counter { name, value } in counters {
+            device.count(name.as_str(), value.number())?;
+        }
+        require_counters(&mut device, &number)?;
+    }
+    put_off(&mut device, &mut outbox)?;
+    device.make_call(command.event())?;
+    put_off(&mut device, &mut outbox)?;
+    let waiting = outbox.waiting();
+    let text = format!("{waiting} calls of {number} wait to be carried to the center");
+    edge.output.object(&PutOff { device_number: &number, waiting }, text);
+    Ok(())
+}
+
+/// Moves the call that has no answer out of the device's NVRAM: it is written down there before it is struck
+/// out here.
+pub(super) fn put_off(device: &mut EmulatedDevice, outbox: &mut Outbox) -> anyhow::Result<()> {
+    let calling = device.calling()?;
+    let Some(call) = calling.unanswered() else { return Ok(()) };
+    outbox.put_off(std::str::from_utf8(call).context("the call in the device's NVRAM is none")?)?;
+    device.put_off_call()?;
+    Ok(())
+}
+
+fn require_counters(device: &mut EmulatedDevice, number: &DeviceNumber) -> anyhow::Result<()> {
+    if device.calling()?.counters().is_empty() {
+        return Err(Failure::usage(format!("{number} has no counters yet"))
+            .advise("say what one stands at, such as --set total=0")
+            .into());
+    }
+    Ok(())
 }
 
 /// How often the device calls again to do what it was asked; what is left then waits for its next call.
@@ -176,6 +233,7 @@ fn counter(text: &str) -> Result<Counter, String> {
 /// A device that is switched on and can reach its center.
 struct Caller {
     device: EmulatedDevice,
+    outbox: Outbox,
     number: DeviceNumber,
     client: Client,
     center: Center,
@@ -217,7 +275,7 @@ struct Called<'a> {
 
 impl Caller {
     fn switch_on(arguments: &CallArguments, edge: &Edge) -> anyhow::Result<Self> {
-        let CallArguments { flash, through, center, center_name, authority, authority_name, proxy } =
+        let CallArguments { flash, through, center, center_name, authority, authority_name, proxy, .. } =
             arguments;
         let mut device = open(flash, edge)?;
         let number = device.confirmed_number()?.ok_or_else(|| no_pack(flash))?;
@@ -232,7 +290,8 @@ impl Caller {
             authority.map(|url| Authority { name: authority_name.clone(), url, proxy: proxy.clone() });
         let client = center.client(pack, edge)?;
         device.boot()?;
-        Ok(Self { device, number, client, center, authority, refusals_to_bear: 0, made: Vec::new() })
+        let outbox = Outbox::of(flash)?;
+        Ok(Self { device, outbox, number, client, center, authority, refusals_to_bear: 0, made: Vec::new() })
     }
 
     /// Has a new certificate confirmed that the device holds already. The one before may not count any more.
@@ -293,18 +352,31 @@ impl Caller {
         })
     }
 
-    fn require_counters(&mut self) -> anyhow::Result<()> {
-        if self.device.calling()?.counters().is_empty() {
-            return Err(Failure::usage(format!("{} has no counters yet", self.number))
-                .advise("say what one stands at, such as --set total=0")
-                .into());
-        }
-        Ok(())
-    }
-
     async fn call(&mut self, event: Event<'_>) -> anyhow::Result<()> {
         self.device.make_call(event)?;
         self.send_unanswered().await
+    }
+
+    /// Sends what was put off, now that there is a network: the center takes calls in their order only.
+    async fn send_put_off(&mut self) -> anyhow::Result<()> {
+        let calls = self.outbox.calls();
+        for raw in &calls {
+            let call: Call = serde_json::from_str(raw).context("a call that was put off is none")?;
+            match self.post(raw.as_bytes()).await {
+                Ok(answer) => {
+                    self.device.take_late_answer(raw.as_bytes(), &serde_json::to_vec(&answer)?)?;
+                    self.note(call, answer);
+                }
+                Err(error) if is_hopeless(&error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, raw, "a call is given up");
+                }
+                Err(error) => {
+                    let what = format!("a call of {} that was put off has no answer", self.number);
+                    return Err(Failure::new(what).because(error).advise(CALL_AGAIN).into());
+                }
+            }
+        }
+        if calls.is_empty() { Ok(()) } else { self.outbox.answered() }
     }
 
     /// Sends the call that has no answer, if there is one, and does what the answer asks.
@@ -314,9 +386,7 @@ impl Caller {
         let call: Call = serde_json::from_slice(raw).context("the call in the device's NVRAM is none")?;
         let document = raw.to_vec();
         let answer = loop {
-            let answered: Result<CallAnswer, CallError> =
-                self.client.post_document("/v1/calls", "application/json", document.clone()).await;
-            match answered {
+            match self.post(&document).await {
                 Ok(answer) => break answer,
                 Err(CallError::Refused(problem))
                     if problem.code == ProblemCode::NotAllowed && self.refusals_to_bear > 0 =>
@@ -328,6 +398,15 @@ impl Caller {
             }
         };
         self.device.take_answer(&serde_json::to_vec(&answer)?)?;
+        self.note(call, answer);
+        Ok(())
+    }
+
+    async fn post(&self, raw: &[u8]) -> Result<CallAnswer, CallError> {
+        self.client.post_document("/v1/calls", "application/json", raw.to_vec()).await
+    }
+
+    fn note(&mut self, call: Call, answer: CallAnswer) {
         self.made.push(Made {
             call: answer.call,
             received: answer.received,
@@ -336,20 +415,16 @@ impl Caller {
             sequence: call.sequence.get(),
             requests: answer.requests,
         });
-        Ok(())
     }
 
     /// What to tell where there is no answer. A call that the center will never take is given up; any other
     /// is made again when the device calls next.
     fn unanswered(&mut self, error: CallError) -> anyhow::Result<anyhow::Error> {
-        use ProblemCode::{Conflict, MalformedRequest, TooLarge};
-        let is_hopeless = matches!(&error, CallError::Refused(problem)
-            if matches!(problem.code, Conflict | MalformedRequest | TooLarge));
-        let advice = if is_hopeless {
+        let advice = if is_hopeless(&error) {
             self.device.give_up_call()?;
             "look at `touchmark center incidents`; this call is given up"
         } else {
-            "call again: the same call is made again, and counts once"
+            CALL_AGAIN
         };
         let what = format!("the call of {} has no answer", self.number);
         Ok(Failure::new(what).because(error).advise(advice).into())
@@ -384,15 +459,28 @@ impl Caller {
 impl Center {
     fn client(&self, pack: HeldPack, edge: &Edge) -> anyhow::Result<Client> {
         let root = HostTrust::Root(Fingerprint::of(&pack.root_certificate));
-        let chain = vec![pack.client_certificate, pack.issuing_certificate];
-        let credential = Credential::new(chain, pack.secret_key);
+        let credential = credential_of(pack);
         let (member, clock) = (Member::center(self.name.clone()), Arc::clone(&edge.clock));
         let proxy = self.proxy.to(&self.url)?;
         Ok(Client::through(proxy.as_ref(), root, Some(&credential), member, &self.url, clock)?)
     }
 }
 
-fn pack_of(device: &mut EmulatedDevice, flash: &Path) -> anyhow::Result<HeldPack> {
+const CALL_AGAIN: &str = "call again: the same call is made again, and counts once";
+
+/// Whether the center will never take the call.
+fn is_hopeless(error: &CallError) -> bool {
+    use ProblemCode::{Conflict, MalformedRequest, TooLarge};
+    matches!(error, CallError::Refused(problem)
+        if matches!(problem.code, Conflict | MalformedRequest | TooLarge))
+}
+
+/// What the device shows of itself.
+pub(super) fn credential_of(pack: HeldPack) -> Credential {
+    Credential::new(vec![pack.client_certificate, pack.issuing_certificate], pack.secret_key)
+}
+
+pub(super) fn pack_of(device: &mut EmulatedDevice, flash: &Path) -> anyhow::Result<HeldPack> {
     let pack = device.pack().with_context(|| format!("cannot read the pack in {}", flash.display()))?;
     pack.ok_or_else(|| no_pack(flash))
 }

@@ -218,7 +218,7 @@ fn a_call_that_is_put_off_is_named_by_the_next_one() {
     calling.put_off();
     assert_eq!(calling.unanswered(), None);
     let second = made(&mut calling, Event::Poll);
-    assert!(second.contains(&format!(r#""previous":"{}""#, FIRST_POLL_NAME)), "{first}: {second}");
+    assert!(second.contains(&format!(r#""previous":"{FIRST_POLL_NAME}""#)), "{first}: {second}");
     calling.put_off();
 
     // The answer to the first names a nonce that is not the last any more; what it asks is done.

@@ -1,11 +1,12 @@
 //! A whole plant in one process: authority, gateway and stations over real loopback TLS, with a link
 //! between authority and gateway that can be cut.
 //!
-//! The demo plays a [`day`] on it, after which its [`apparatuses`] authenticate; whole-plant tests
-//! start it too.
+//! The demo plays a [`day`] on it, after which its [`apparatuses`] authenticate and its devices call home
+//! from the [`field`]; whole-plant tests start it too.
 
 pub mod apparatuses;
 pub mod day;
+pub mod field;
 pub mod figures;
 mod recorder;
 
@@ -16,12 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use authority::{Authority, Ceremony, NewRange, OPEN_TO_ALL, OPEN_TO_COMMON, OPEN_TO_EXPIRED};
-use cert::Trust;
+use authority::{
+    Authority, Ceremony, ExportedCommonCertificate, NewRange, OPEN_TO_ALL, OPEN_TO_COMMON, OPEN_TO_EXPIRED,
+};
 use cert::tls::{Credential, HostTrust};
+use cert::{Fingerprint, Trust};
 use gateway::{Desk, Gateway, Settings};
 use identity::profile::CredentialProfile;
-use identity::{Clock, Member, MemberName, ProductCode, Random, Serial};
+use identity::{Clock, DeviceNumber, Member, MemberName, ProductCode, Random, Serial};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use message::join::JoinToken;
@@ -91,15 +94,23 @@ pub struct Plant {
     services: Services,
 }
 
-/// The keys that products' firmware is built with.
+/// What products' firmware is built with.
 #[derive(Default)]
-pub struct FirmwareKeys(HashMap<ProductCode, PreWriteKey>);
+pub struct FirmwareKeys {
+    pre_write: HashMap<ProductCode, PreWriteKey>,
+    common: HashMap<ProductCode, ExportedCommonCertificate>,
+}
 
 impl FirmwareKeys {
     /// The key of a product whose packs are sealed under one.
     pub fn of(&self, product: &ProductCode) -> Option<PreWriteKey> {
-        let key = self.0.get(product)?;
+        let key = self.pre_write.get(product)?;
         Some(PreWriteKey::new(key.identifier().clone(), key.expose()))
+    }
+
+    /// The common certificate of a product's devices.
+    pub fn common_certificate(&self, product: &ProductCode) -> Option<&ExportedCommonCertificate> {
+        self.common.get(product)
     }
 }
 
@@ -201,6 +212,22 @@ impl Plant {
         Arc::clone(&self.firmware_keys)
     }
 
+    /// Where devices ask for certificates, and the name that the authority's own states.
+    pub fn authority_at(&self) -> anyhow::Result<(String, MemberName)> {
+        Ok((url(self.authority_address), authority_name()?))
+    }
+
+    /// SHA-256 of the root certificate, which every device's firmware knows.
+    pub fn root_fingerprint(&self) -> Fingerprint {
+        self.trust().root_fingerprint()
+    }
+
+    /// Voids what the old board of a number holds, and lets one new board have the number.
+    pub async fn swap_board(&self, number: &DeviceNumber, reason: &str) -> anyhow::Result<()> {
+        self.authority.desk().swap_board(number, None, reason, &self.actor).await?;
+        Ok(())
+    }
+
     /// The gateway.
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
@@ -293,8 +320,11 @@ async fn set_up_authority(
             let made = desk.make_pre_write_key(code, passphrase.clone(), actor).await?;
             let key = desk.export_pre_write_key(&made.identifier, passphrase.clone(), actor).await?;
             let key = PreWriteKey::new(key.identifier, key.key.expose().try_into()?);
-            firmware_keys.0.insert(code.clone(), key);
+            firmware_keys.pre_write.insert(code.clone(), key);
         }
+        let made = desk.make_common_certificate(code, 1, passphrase.clone(), actor).await?;
+        let common = desk.export_common_certificate(&made.batch, passphrase.clone(), actor).await?;
+        firmware_keys.common.insert(code.clone(), common);
         let range = NewRange { first: *first, last: *last };
         desk.allot(&blueprint.factory, code, Some(*quota), Some(range), actor).await?;
     }

@@ -1,5 +1,7 @@
 //! `touchmark demo`: a production day of the figures' own plan, all roles in one process.
 
+mod certificates;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,14 +13,19 @@ use identity::profile::CredentialKind;
 use identity::{CredentialState, DeviceNumber};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use serde::Serialize;
 use store::{Store, authority, gateway};
 
+use self::certificates::{renew_through_power_cut, swap_board};
 use super::Edge;
 use crate::failure::Failure;
 use crate::ledger::{Books, Verdict, check};
 use crate::plant::Plant;
-use crate::plant::day::{Refused, call_home, play};
+use crate::plant::day::{Refused, call_home, flash_file, play};
+use crate::plant::field::{self, Calls};
 use crate::plant::figures::Figures;
 
 /// How many devices ask the authority at the end whom it takes them for, and how many authenticate.
@@ -58,9 +65,21 @@ struct Report {
     calls: u64,
     /// Symmetric credentials.
     apparatuses: Apparatuses,
+    field: InTheField,
     conserved: bool,
     seconds: f64,
     data: PathBuf,
+}
+
+/// What became of devices in the field.
+#[derive(Serialize)]
+struct InTheField {
+    #[serde(flatten)]
+    calls: Calls,
+    /// Certificates that were renewed, though the power failed in the middle.
+    renewed: u64,
+    /// Devices that have a new board.
+    boards_swapped: u64,
 }
 
 /// What became of symmetric credentials.
@@ -101,6 +120,7 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<()> {
     edge.output.note("Some devices call home by their certificate, some by their pass phrase.");
     let calls = call_home(&plant, &day.written, &devices, CALLS, arguments.seed).await?;
     let apparatuses = authenticate(&mut plant, &day.written, &devices, arguments.seed).await?;
+    let field = in_the_field(&mut plant, &day.written, &data, arguments.seed, edge).await?;
 
     let (authority, gateway) = plant.stores();
     let now = edge.clock.epoch_seconds();
@@ -120,6 +140,7 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<()> {
         refused: day.refused,
         calls,
         apparatuses,
+        field,
         conserved: verdict.conserved,
         seconds: began.elapsed().as_secs_f64(),
         data,
@@ -148,6 +169,48 @@ async fn authenticate(
     }
     let clones_refused = u64::from(!admitted.is_empty());
     Ok(Apparatuses { bound, authenticated: admitted.len() as u64, clones_refused })
+}
+
+/// Lets a device renew its certificate, another get a new board, and more call the center.
+async fn in_the_field(
+    plant: &mut Plant,
+    written: &[DeviceNumber],
+    data: &Path,
+    seed: u64,
+    edge: &Edge,
+) -> anyhow::Result<InTheField> {
+    edge.output
+        .note("A center opens. Devices call it: counters, service, supplies, and two that should not.");
+    let center = plant.field().await?;
+    let devices = data.join("devices");
+    let mut random = StdRng::seed_from_u64(seed);
+    let callers: Vec<DeviceNumber> = written.sample(&mut random, CALLS).cloned().collect();
+    let calls = field::call(plant, &center, &callers, &devices, seed).await?;
+
+    edge.output
+        .note("A certificate is renewed, with a power cut in the middle, and a device gets a new board.");
+    let keys = plant.firmware_keys();
+    let (both, plain): (Vec<&DeviceNumber>, Vec<&DeviceNumber>) = written
+        .iter()
+        .filter(|number| !callers.contains(number))
+        .partition(|number| keys.of(number.product()).is_some());
+    let renewing = both.choose(&mut random);
+    if let Some(number) = renewing {
+        let renewal = renew_through_power_cut(plant, &flash_file(&devices, number), seed, edge).await;
+        renewal.with_context(|| format!("{number} was not renewed"))?;
+        center.follow().await?;
+        field::poll(plant, &center, &flash_file(&devices, number), seed).await?;
+    }
+    let repaired = plain.choose(&mut random);
+    if let Some(number) = repaired {
+        let (flash, scrapped) = (flash_file(&devices, number), data.join(format!("scrapped-{number}.flash")));
+        let swap = swap_board(plant, number, &flash, &scrapped, seed, edge).await;
+        swap.with_context(|| format!("{number} has no new board"))?;
+        center.follow().await?;
+        field::refuse(plant, &center, &scrapped, seed).await?;
+    }
+    let (renewed, boards_swapped) = (u64::from(renewing.is_some()), u64::from(repaired.is_some()));
+    Ok(InTheField { calls, renewed, boards_swapped })
 }
 
 /// How many certificates there are: at the authority in all, at the factory in each state.
@@ -223,6 +286,18 @@ fn for_people(report: &Report, verdict: &Verdict) -> String {
         ("bound", report.apparatuses.bound, "apparatus IDs that became one device's, its pass phrase proved"),
         ("admitted", report.apparatuses.authenticated, "devices that authenticated by pass phrase"),
         ("", report.apparatuses.clones_refused, "clone that did not get in"),
+        ("counters", report.field.calls.counter, "calls that said what a device's counter stands at"),
+        ("service", report.field.calls.service, "calls of a device that is broken"),
+        ("supplies", report.field.calls.supply, "calls of a device that runs out of toner"),
+        ("billed", report.field.calls.units_billed, "pages, counted again from the journal of calls"),
+        ("refused", report.field.calls.impostors_refused, "devices that called under another's number"),
+        (
+            "quarantine",
+            report.field.calls.clones_quarantined,
+            "numbers that two copies of a memory called under",
+        ),
+        ("renewed", report.field.renewed, "certificates, though the power failed in the middle"),
+        ("repaired", report.field.boards_swapped, "devices with a new board; the old one is refused"),
     ] {
         table.add_row([what.to_owned(), count.to_string(), remark.to_owned()]);
     }
@@ -237,6 +312,7 @@ fn for_people(report: &Report, verdict: &Verdict) -> String {
         "{table}\n{conservation} {:.1} s.\n\nWhere to look next:\n  \
          touchmark ledger check --data {data}\n  \
          touchmark audit verify --data {data}/authority\n  \
+         touchmark center calls --data {data}/center\n  \
          touchmark device show --flash {data}/devices/3012-123456.flash\n  \
          touchmark device export --flash {data}/devices/3012-123456.flash --out device\n  \
          openssl x509 -in device/client.pem -noout -text",

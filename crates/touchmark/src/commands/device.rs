@@ -7,8 +7,8 @@ mod call;
 mod collect;
 mod fleet;
 mod keys;
-mod recover;
-mod renew;
+pub(crate) mod recover;
+pub(crate) mod renew;
 
 use std::fs;
 use std::path::{Path, PathBuf};

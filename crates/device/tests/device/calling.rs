@@ -242,5 +242,5 @@ fn a_call_that_is_put_off_is_named_by_the_next_one() {
     assert!(made(&mut calling, Event::Poll).contains(r#""previous":"AAECAwQFBgcICQoLDA0ODw==""#));
 }
 
-/// Of `{"deviceNumber":"A123-654321","boot":1,"sequence":1,"event":{"call":"poll"}}`.
-const FIRST_POLL_NAME: &str = "IaWVnBVC0ZTJeaczeJqR7g==";
+/// Of `{"deviceNumber":"A123-654321","boot":1,"sequence":1,"previous":"AAAAAAAAAAAAAAAAAAAAAA==","event":{"call":"poll"}}`.
+const FIRST_POLL_NAME: &str = "0iM7h2mQw6lC5E1Qxbz16w==";

@@ -132,6 +132,15 @@ impl Factory {
         self.database.directory.path().join("keys")
     }
 
+    /// The slots of the packs' data keys, zeros where one is erased. The first slot of the key ring is the key
+    /// for bundles, which is there from the start.
+    pub fn data_keys(&self) -> Vec<[u8; 64]> {
+        let ring = std::fs::read(self.key_ring()).unwrap();
+        let (bundle_key, data_keys) = ring.as_chunks::<64>().0.split_first().unwrap();
+        assert_ne!(bundle_key, &[0; 64]);
+        data_keys.to_vec()
+    }
+
     /// Leases this device its packs, lets it write and prove them, and tells the gateway.
     pub async fn make(
         &self,

@@ -260,7 +260,9 @@ impl Shared {
         let body = to_bytes(Body::new(response.into_body()), ANSWER_BYTES_MAX).await?;
         Ok(match status {
             StatusCode::OK => Attempt::Answered(body.to_vec()),
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Attempt::Later(told),
+            // A center that fails, as one does that is being stopped, may take the same call later.
+            status if status.is_server_error() => Attempt::Later(told),
+            StatusCode::TOO_MANY_REQUESTS => Attempt::Later(told),
             _ => Attempt::Refused(status, String::from_utf8_lossy(&body).into_owned()),
         })
     }
@@ -290,7 +292,7 @@ impl Shared {
 
 enum Attempt {
     Answered(Vec<u8>),
-    /// The center is busy, and has said for how long at least.
+    /// The center is busy or fails, and may have said for how long at least.
     Later(Duration),
     Refused(StatusCode, String),
 }

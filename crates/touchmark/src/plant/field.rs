@@ -190,10 +190,12 @@ impl Caller {
         Ok(())
     }
 
-    /// Copies the device's memory and lets both call: whichever comes second is found out.
+    /// Copies the device's memory and lets both call: whichever comes second is found out, and what the
+    /// first has counted since then is not billed.
     async fn call_as_two(&mut self) -> anyhow::Result<()> {
         let mut copy = Self { device: self.device.copy(), center: self.center.clone() };
-        copy.call(Event::Poll).await?;
+        copy.device.count("total", 2 * PAGES_MAX)?;
+        copy.call(Event::Counter).await?;
         self.device.make_call(Event::Poll)?;
         let refused = self.send(|call| call).await;
         ensure!(is_refused(&refused, ProblemCode::Quarantined), "a second copy was not refused");

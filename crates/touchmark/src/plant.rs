@@ -322,9 +322,11 @@ async fn set_up_authority(
             let key = PreWriteKey::new(key.identifier, key.key.expose().try_into()?);
             firmware_keys.pre_write.insert(code.clone(), key);
         }
-        let made = desk.make_common_certificate(code, 1, passphrase.clone(), actor).await?;
-        let common = desk.export_common_certificate(&made.batch, passphrase.clone(), actor).await?;
-        firmware_keys.common.insert(code.clone(), common);
+        if profile.certificate().is_some() {
+            let made = desk.make_common_certificate(code, 1, passphrase.clone(), actor).await?;
+            let common = desk.export_common_certificate(&made.batch, passphrase.clone(), actor).await?;
+            firmware_keys.common.insert(code.clone(), common);
+        }
         let range = NewRange { first: *first, last: *last };
         desk.allot(&blueprint.factory, code, Some(*quota), Some(range), actor).await?;
     }

@@ -81,7 +81,7 @@ fn workspace() -> PathBuf {
 
 fn metadata(arguments: &[&str]) -> Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(["metadata", "--format-version", "1", "--locked"])
         .args(arguments)
         .current_dir(workspace())
         .output()

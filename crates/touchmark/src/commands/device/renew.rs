@@ -14,7 +14,7 @@ use device::calling::{Outcome, Work};
 use device::sim::Tear;
 use identity::{DeviceNumber, Member, MemberName};
 use message::bytes::Bytes;
-use message::pack::{CertificatePack, PackKey};
+use message::pack::{CertificatePack, CredentialPack, PackKey};
 use message::problem::{Problem, ProblemCode};
 use message::renewal::RenewalRequest;
 use message::standing::DeviceStanding;
@@ -112,23 +112,23 @@ async fn fetch(device: &mut EmulatedDevice, authority: &Authority, edge: &Edge) 
     let cannot = || format!("{} cannot renew its certificate", held.device_number);
     let request = device.begin_renewal()?.with_context(cannot)?;
     let request = RenewalRequest { signing_request: Bytes(request.0.to_vec()) };
-    let pack: CertificatePack = authority
+    let answer: CredentialPack = authority
         .client(&held, edge)?
         .post_json("/v1/renewals", &request)
         .await
         .with_context(|| format!("{} gets no new certificate", held.device_number))?;
-    let CertificatePack {
+    let Some(CertificatePack {
         root_certificate: root,
         issuing_certificate: issuing,
         client_certificate: client,
-        key,
-    } = pack;
-    if root.0 != held.root_certificate || !matches!(key, PackKey::DeviceOwn) {
+        key: PackKey::DeviceOwn,
+    }) = answer.certificate.filter(|pack| pack.root_certificate.0 == held.root_certificate)
+    else {
         return Err(Failure::new(
             "the authority gave something else than a certificate of the device's root",
         )
         .into());
-    }
+    };
     device
         .receive_candidate(&root.0, &issuing.0, &client.0)?
         .context("the device does not take the certificate")

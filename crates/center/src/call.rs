@@ -47,6 +47,9 @@ pub(crate) enum Form {
 impl Center {
     /// Takes a call that a device made, byte for byte as it came. The answer, once the call is stored for good.
     ///
+    /// A device that is not known, or not by this key, may be news that the authority has by now: a device
+    /// that was just made, or has just renewed its certificate, is not refused for calling early.
+    ///
     /// # Errors
     /// It is no call, it is refused, or the store fails.
     pub(crate) async fn take(
@@ -55,6 +58,28 @@ impl Center {
         form: Form,
         raw: Vec<u8>,
         address: Option<SocketAddr>,
+    ) -> Result<CallAnswer, CenterError> {
+        if !self.is_tended() {
+            return self.take_now(sender, form, raw, address, |_| true).await;
+        }
+        let is_settled = |kind: IncidentKind| !kind.may_be_news();
+        match self.take_now(sender.clone(), form, raw.clone(), address, is_settled).await {
+            Err(CenterError::Refused { kind, .. }) if kind.may_be_news() => {
+                self.hear_news().await;
+                self.take_now(sender, form, raw, address, |_| true).await
+            }
+            taken => taken,
+        }
+    }
+
+    /// Takes a call by what the register says now. What is refused is filed where it `is_settled`.
+    async fn take_now(
+        &self,
+        sender: DeviceIdentity,
+        form: Form,
+        raw: Vec<u8>,
+        address: Option<SocketAddr>,
+        is_settled: impl Fn(IncidentKind) -> bool + Send + 'static,
     ) -> Result<CallAnswer, CenterError> {
         let call = parse(form.kind(), &raw).map_err(CenterError::Malformed)?;
         let mut nonce = [0; Nonce::BYTES];
@@ -75,7 +100,9 @@ impl Center {
                         raw,
                     };
                     let taken = take(transaction, &center, &sender, entry, &call, fresh).await?;
-                    if let Err(Incident { kind, detail }) = &taken {
+                    if let Err(Incident { kind, detail }) = &taken
+                        && is_settled(*kind)
+                    {
                         incident::note(transaction, &sender.number, kind.as_str(), detail, now).await?;
                     }
                     Ok(taken)

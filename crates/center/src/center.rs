@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use identity::{Member, Random};
-use tokio::time::sleep;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
 use transport::{Client, HostTls};
 
 use crate::desk::Desk;
@@ -35,13 +37,29 @@ pub struct Center {
     pub(crate) files: Files,
     /// Where devices come in, to end what a device has open that may not come any more.
     pub(crate) tls: Option<Arc<HostTls>>,
+    news: News,
     settings: Settings,
 }
+
+/// How the authority is asked for registrations before it is time.
+#[derive(Default)]
+struct News {
+    is_tended: AtomicBool,
+    wanted: Notify,
+    /// How often the authority was asked.
+    asked: watch::Sender<u64>,
+}
+
+/// The authority is not asked again sooner than after this, whoever makes devices up.
+const PULL_PAUSE: Duration = Duration::from_millis(500);
+/// How long a call waits for what the authority has to say.
+const NEWS_WAIT: Duration = Duration::from_secs(3);
 
 impl Center {
     /// The center that its certificate names `member`, with its books.
     pub fn new(member: Member, desk: Desk, random: Arc<dyn Random>, settings: Settings) -> Self {
-        Self { member, desk, random, files: Files::new(&settings.files), tls: None, settings }
+        let files = Files::new(&settings.files);
+        Self { member, desk, random, files, tls: None, news: News::default(), settings }
     }
 
     /// The same center, which serves at `tls` and so can end connections there.
@@ -56,11 +74,28 @@ impl Center {
 
     /// Keeps the register up to date, for as long as it is polled.
     pub async fn tend(&self, authority: &Client) {
+        self.news.is_tended.store(true, Ordering::Relaxed);
         loop {
             if let Err(error) = self.pull(authority).await {
                 tracing::warn!(error = &error as &dyn Error, "registrations are late");
             }
-            sleep(self.settings.pull_every).await;
+            self.news.asked.send_modify(|times| *times += 1);
+            sleep(PULL_PAUSE).await;
+            let rest = self.settings.pull_every.saturating_sub(PULL_PAUSE);
+            // Whether somebody wants to know, or it is time.
+            let _ = timeout(rest, self.news.wanted.notified()).await;
         }
+    }
+
+    /// Whether somebody keeps the register up to date.
+    pub(crate) fn is_tended(&self) -> bool {
+        self.news.is_tended.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the authority was asked once more. Where it does not answer, what is known counts.
+    pub(crate) async fn hear_news(&self) {
+        let mut asked = self.news.asked.subscribe();
+        self.news.wanted.notify_one();
+        let _ = timeout(NEWS_WAIT, asked.changed()).await;
     }
 }

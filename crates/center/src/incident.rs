@@ -67,6 +67,11 @@ impl IncidentKind {
         }
     }
 
+    /// Whether it is one no longer once the authority has told its news.
+    pub(crate) fn may_be_news(self) -> bool {
+        matches!(self, Self::Unregistered | Self::OtherKey)
+    }
+
     pub(crate) fn problem_code(self) -> ProblemCode {
         match self {
             Self::ForeignNumber

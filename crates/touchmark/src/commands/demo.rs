@@ -13,9 +13,9 @@ use identity::profile::CredentialKind;
 use identity::{CredentialState, DeviceNumber};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
 use serde::Serialize;
 use store::{Store, authority, gateway};
 
@@ -196,18 +196,19 @@ async fn in_the_field(
         .partition(|number| keys.of(number.product()).is_some());
     let renewing = both.choose(&mut random);
     if let Some(number) = renewing {
-        let renewal = renew_through_power_cut(plant, &flash_file(&devices, number), seed, edge).await;
+        let flash = flash_file(&devices, number);
+        let renewal = renew_through_power_cut(plant, &flash, random.next_u64(), edge).await;
         renewal.with_context(|| format!("{number} was not renewed"))?;
         center.follow().await?;
-        field::poll(plant, &center, &flash_file(&devices, number), seed).await?;
+        field::poll(plant, &center, &flash, random.next_u64()).await?;
     }
     let repaired = plain.choose(&mut random);
     if let Some(number) = repaired {
         let (flash, scrapped) = (flash_file(&devices, number), data.join(format!("scrapped-{number}.flash")));
-        let swap = swap_board(plant, number, &flash, &scrapped, seed, edge).await;
+        let swap = swap_board(plant, number, &flash, &scrapped, random.next_u64(), edge).await;
         swap.with_context(|| format!("{number} has no new board"))?;
         center.follow().await?;
-        field::refuse(plant, &center, &scrapped, seed).await?;
+        field::refuse(plant, &center, &scrapped, random.next_u64()).await?;
     }
     let (renewed, boards_swapped) = (u64::from(renewing.is_some()), u64::from(repaired.is_some()));
     Ok(InTheField { calls, renewed, boards_swapped })

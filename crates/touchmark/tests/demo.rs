@@ -83,6 +83,13 @@ fn a_day_ends_with_every_credential_in_its_device_and_accounted_for() {
     assert_eq!(report["refused"], once_each);
     assert_eq!((&report["calls"], &report["conserved"]), (&json!(10), &json!(true)), "{report}");
 
+    let field = json!({
+        "counter": 10, "service": 1, "supply": 1, "impostors_refused": 1, "clones_quarantined": 1,
+        "renewed": 1, "boards_swapped": 1, "units_billed": report["field"]["units_billed"],
+    });
+    assert_eq!(report["field"], field);
+    assert!(report["field"]["units_billed"].as_u64().unwrap() > 0, "{report}");
+
     let devices = flash_files(&day);
     assert_eq!(devices.len(), UNITS);
     let certificates = certificates(&devices, directory.path());
@@ -130,7 +137,7 @@ fn pkilint_finds_nothing(certificates: &[[PathBuf; 3]]) {
 }
 
 fn audit_logs_are_whole(day: &Path) {
-    for role in ["authority", "gateway"] {
+    for role in ["authority", "gateway", "center"] {
         let store = day.join(role);
         let verified = result(&touchmark(&["audit", "verify", "--data", text(&store)]));
         assert_eq!(verified["valid"], true, "{verified}");
@@ -177,7 +184,22 @@ fn ledger_check_finds_what_is_wrong(day: &Path, devices: &[PathBuf]) {
     let authority = day.join("authority");
     let away = day.join("elsewhere");
     fs::rename(&authority, &away).unwrap();
+    // They know of the board that was there before it was swapped in the field.
+    let (repaired, scrapped) = repaired(day);
+    let new_board = fs::read(&repaired).unwrap();
+    fs::copy(scrapped, &repaired).unwrap();
     assert_eq!(broken(&check()), [""; 0], "a factory's books alone");
+    fs::write(&repaired, new_board).unwrap();
     fs::rename(&away, &authority).unwrap();
     assert_eq!(broken(&check()), [""; 0]);
+}
+
+/// The memory of the device that got a new board, and that of its old one.
+fn repaired(day: &Path) -> (PathBuf, PathBuf) {
+    let entries = fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path());
+    let mut scrapped = entries.filter_map(|path| {
+        let name = path.file_name()?.to_str()?.strip_prefix("scrapped-")?.to_owned();
+        Some((day.join("devices").join(name), path))
+    });
+    scrapped.next().unwrap()
 }

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize, clap::Args)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProxyConfig {
-    /// The HTTP proxy, such as http://proxy.example:3128; "none" for none. Without it the environment
+    /// The HTTP proxy, such as `http://proxy.example:3128`; "none" for none. Without it the environment
     /// counts: HTTPS_PROXY, ALL_PROXY, NO_PROXY
     #[arg(id = "proxy", long = "proxy", value_name = "URL", default_value = "")]
     pub url: String,

@@ -6,6 +6,8 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use pki::NO_EXPIRY;
 use serde::Serialize;
 
 /// Prints what a command found, for people or as JSON.
@@ -104,6 +106,15 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// A time in seconds since 1970 as people read it (RFC 3339); the one of certificates without an end in words.
+pub fn moment(seconds: i64) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(moment) => moment.to_string(),
+        Err(_) if seconds == NO_EXPIRY => "no end".to_owned(),
+        Err(_) => seconds.to_string(),
     }
 }
 

@@ -16,6 +16,7 @@ use super::role_arguments::RoleArguments;
 use crate::config::AuthenticatorConfig;
 use crate::failure::Failure;
 use crate::member_files;
+use crate::output::moment;
 use crate::serving;
 
 /// What an authenticator does.
@@ -146,13 +147,12 @@ async fn status(arguments: &RoleArguments, edge: &Edge) -> anyhow::Result<()> {
         services_shut_out: status.shut_out.services.iter().map(ToString::to_string).collect(),
         refused: refused.collect(),
     };
-    let heard = status.heard.and_then(|heard| jiff::Timestamp::from_second(heard).ok());
     let mut text = format!(
         "{} may authenticate, {} are revoked\nregistrations are stored up to {}, last heard {}",
         status.registered,
         status.revoked,
         status.sequence,
-        heard.map_or("never".to_string(), |heard| heard.to_string()),
+        status.heard.map_or("never".to_owned(), moment),
     );
     for service in &status.services_shut_out {
         text.push_str(&format!("\nthe service {service} is shut out"));

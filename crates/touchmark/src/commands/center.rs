@@ -23,6 +23,7 @@ use super::role_arguments::CenterArguments;
 use crate::config::CenterConfig;
 use crate::failure::Failure;
 use crate::member_files;
+use crate::output::moment;
 use crate::serving;
 
 /// What a center does, and what people do at it.
@@ -263,7 +264,7 @@ async fn status(desk: &Desk, edge: &Edge) -> anyhow::Result<()> {
     text.push_str(&format!(
         "registrations are stored up to {}, last heard {}\nthe journal has {} entries; hash {}",
         status.sequence,
-        status.heard.map_or("never".to_owned(), time),
+        status.heard.map_or("never".to_owned(), moment),
         status.entries,
         status.hash,
     ));
@@ -300,11 +301,11 @@ async fn devices(after: Option<&DeviceNumber>, list: &ListArguments, edge: &Edge
     };
     let rows: Vec<DeviceRow> = found.into_iter().map(row).collect();
     edge.output.rows(&["device", "state", "since", "calls", "last call", "firmware"], &rows, |row| {
-        let last_called = row.last_called.map_or("never".to_owned(), time);
+        let last_called = row.last_called.map_or("never".to_owned(), moment);
         vec![
             row.device_number.to_string(),
             row.state.clone(),
-            time(row.changed),
+            moment(row.changed),
             row.calls.to_string(),
             last_called,
             row.firmware.map_or("unknown".to_owned(), |version| version.to_string()),
@@ -343,7 +344,7 @@ async fn calls(arguments: &OfDeviceArguments, edge: &Edge) -> anyhow::Result<()>
     let rows: Vec<CallRow> = found.into_iter().map(row).collect();
     edge.output.rows(&["call", "time", "device", "number", "as it came"], &rows, |row| {
         let number = format!("{}.{}", row.boot, row.sequence);
-        vec![row.call.to_string(), time(row.time), row.device_number.to_string(), number, row.raw.clone()]
+        vec![row.call.to_string(), moment(row.time), row.device_number.to_string(), number, row.raw.clone()]
     });
     Ok(())
 }
@@ -373,7 +374,7 @@ async fn incidents(arguments: &OfDeviceArguments, edge: &Edge) -> anyhow::Result
     let rows: Vec<IncidentRow> = found.into_iter().map(row).collect();
     edge.output.rows(&["device", "kind", "count", "first", "last", "the last time"], &rows, |row| {
         let (number, count) = (row.device_number.to_string(), row.count.to_string());
-        vec![number, row.kind.clone(), count, time(row.first), time(row.last), row.detail.clone()]
+        vec![number, row.kind.clone(), count, moment(row.first), moment(row.last), row.detail.clone()]
     });
     Ok(())
 }
@@ -406,7 +407,7 @@ async fn requests(arguments: &OfDeviceArguments, edge: &Edge) -> anyhow::Result<
     edge.output.rows(&["request", "device", "what", "queued", "outcome"], &rows, |row| {
         let outcome = row.outcome.clone().unwrap_or_else(|| "open".to_owned());
         let (request, device) = (row.request.to_string(), row.device_number.to_string());
-        vec![request, device, row.command.clone(), time(row.queued), outcome]
+        vec![request, device, row.command.clone(), moment(row.queued), outcome]
     });
     Ok(())
 }
@@ -457,9 +458,4 @@ async fn release(arguments: ReleaseArguments, edge: &Edge) -> anyhow::Result<()>
         format!("{readings} readings count from {base} on, {units} units; {still_held} are still held");
     edge.output.object(&Released { entry, base, readings, units, still_held }, text);
     Ok(())
-}
-
-fn time(epoch_seconds: i64) -> String {
-    jiff::Timestamp::from_second(epoch_seconds)
-        .map_or_else(|_| epoch_seconds.to_string(), |time| time.to_string())
 }

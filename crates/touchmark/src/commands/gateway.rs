@@ -19,6 +19,7 @@ use super::role_arguments::RoleArguments;
 use crate::config::GatewayConfig;
 use crate::failure::Failure;
 use crate::member_files::{self, MemberFiles};
+use crate::output::moment;
 use crate::serving;
 
 /// What a gateway does, and what people do at it.
@@ -273,10 +274,6 @@ async fn desk_of(config: &GatewayConfig, member: &MemberFiles, edge: &Edge) -> a
         .with_context(|| format!("cannot open the store of {}", member.member))?;
     let (clock, random) = (Arc::clone(&edge.clock), Arc::clone(&edge.random));
     Ok(Desk::new(store, member.member.name().clone(), config.settings()?, clock, random))
-}
-
-fn moment(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).map(|moment| moment.to_string()).unwrap_or_default()
 }
 
 fn replenishment_for_people(done: &Replenishment) -> String {

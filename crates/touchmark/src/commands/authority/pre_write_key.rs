@@ -14,6 +14,7 @@ use crate::commands::role_arguments::RoleArguments;
 use crate::durable::NewFile;
 use crate::failure::Failure;
 use crate::firmware_source;
+use crate::output::moment;
 
 /// What is done with pre-write keys.
 #[derive(clap::Subcommand)]
@@ -186,10 +187,7 @@ fn row(key: &PreWriteKey) -> Row<'_> {
 }
 
 fn cells(row: &Row) -> [String; 6] {
-    let moment = |seconds: Option<i64>| {
-        let moment = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-        moment.map(|moment| moment.to_string()).unwrap_or_default()
-    };
+    let moment = |seconds: Option<i64>| seconds.map(moment).unwrap_or_default();
     [
         row.key_identifier.to_string(),
         row.product.to_string(),

@@ -5,13 +5,13 @@ use std::fmt::Write;
 
 use authority::{Chronicle, PendingRecovery};
 use identity::{CommonBatch, CredentialState, DeviceNumber, HardwareUid};
-use jiff::Timestamp;
 use serde::Serialize;
 use store::authority::recovery::{Recovery, RecoveryGround, RecoveryState};
 
 use super::{open_desk, person};
 use crate::commands::Edge;
 use crate::commands::role_arguments::RoleArguments;
+use crate::output::moment;
 
 /// Arguments of `touchmark authority recoveries`.
 #[derive(clap::Args)]
@@ -90,7 +90,7 @@ pub async fn list(arguments: RecoveriesArguments, edge: &Edge) -> anyhow::Result
             row.known_hardware_uid.as_ref().map_or("unknown".to_owned(), HardwareUid::to_string),
             row.batch.to_string(),
             row.key_sha256.clone(),
-            time(row.asked),
+            moment(row.asked),
             row.state.to_string(),
             row.ground.map(|ground| ground.to_string()).unwrap_or_default(),
         ]
@@ -120,7 +120,7 @@ pub async fn swap_board(arguments: BoardSwapArguments, edge: &Edge) -> anyhow::R
     let swap = desk.swap_board(&number, hardware_uid, &reason, &person()).await?;
     let text = format!(
         "all that the old board of {number} holds is void; a new one may ask until {}",
-        time(swap.expires)
+        moment(swap.expires)
     );
     let swap = SwapRow {
         opened: swap.opened,
@@ -205,7 +205,7 @@ impl Shown {
             let _ = write!(text, ", chip {chip}");
         }
         for row in &self.certificates {
-            let requested = row.requested.map(time).unwrap_or_default();
+            let requested = row.requested.map(moment).unwrap_or_default();
             let CertificateRow { generation, cause, state, certificate_serial, .. } = row;
             let _ = write!(
                 text,
@@ -215,7 +215,8 @@ impl Shown {
         for row in &self.board_swaps {
             let former =
                 row.former_hardware_uid.as_ref().map_or("unknown".to_owned(), HardwareUid::to_string);
-            let _ = write!(text, "\nboard swap     {} from chip {former}: {}", time(row.opened), row.reason);
+            let _ =
+                write!(text, "\nboard swap     {} from chip {former}: {}", moment(row.opened), row.reason);
         }
         for row in &self.recoveries {
             let ground = row.ground.map_or(String::new(), |ground| format!(" by {ground}"));
@@ -223,7 +224,7 @@ impl Shown {
             let _ = write!(
                 text,
                 "\nrequest {recovery:<6} {state}{ground}, chip {hardware_uid}, {}",
-                time(*asked)
+                moment(*asked)
             );
         }
         text
@@ -286,8 +287,4 @@ fn row(recovery: Recovery, known_hardware_uid: Option<HardwareUid>) -> RequestRo
         decided,
         decided_by,
     }
-}
-
-fn time(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }

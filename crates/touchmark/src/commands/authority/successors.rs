@@ -2,13 +2,13 @@
 
 use cert::Certificate;
 use identity::{CredentialState, DeviceNumber, HardwareUid};
-use jiff::Timestamp;
 use serde::Serialize;
 use store::authority::successor::{SuccessionCause, Successor};
 
 use super::open_desk;
 use crate::commands::Edge;
 use crate::commands::role_arguments::RoleArguments;
+use crate::output::moment;
 
 /// Arguments of `touchmark authority successors`.
 #[derive(clap::Args)]
@@ -49,8 +49,8 @@ pub async fn run(arguments: SuccessorsArguments, edge: &Edge) -> anyhow::Result<
             row.cause.to_string(),
             row.state.to_string(),
             row.certificate_serial.clone(),
-            time(row.requested),
-            row.not_after.map_or("not signed".to_owned(), time),
+            moment(row.requested),
+            row.not_after.map_or("not signed".to_owned(), moment),
         ]
     });
     Ok(())
@@ -68,8 +68,4 @@ fn row(successor: Successor) -> Row {
         requested: successor.intended,
         not_after: certificate.map(|certificate| certificate.not_after()),
     }
-}
-
-fn time(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use store::center::firmware::Firmware;
 
 use super::super::firmware::read_maker_key;
-use super::{CenterArguments, Edge, open_desk, person, time};
+use super::{CenterArguments, Edge, open_desk, person};
+use crate::output::moment;
 
 /// What is done with firmware packages.
 #[derive(clap::Subcommand)]
@@ -92,7 +93,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
                         row.version.to_string(),
                         row.security.to_string(),
                         row.length.to_string(),
-                        time(row.added),
+                        moment(row.added),
                         row.package.clone(),
                     ]
                 },
@@ -128,7 +129,7 @@ async fn run_key(command: KeyCommand, edge: &Edge) -> anyhow::Result<()> {
             };
             let rows: Vec<KeyRow> = found.into_iter().map(row).collect();
             edge.output.rows(&["product", "key", "added"], &rows, |row| {
-                vec![row.product.to_string(), row.key_name.clone(), time(row.added)]
+                vec![row.product.to_string(), row.key_name.clone(), moment(row.added)]
             });
         }
         KeyCommand::Remove { product, key_name, role } => {

@@ -4,7 +4,8 @@ use center::Approval;
 use identity::{DeviceNumber, ProductCode};
 use serde::Serialize;
 
-use super::{CenterArguments, Edge, ListArguments, OfDeviceArguments, open_desk, person, time};
+use super::{CenterArguments, Edge, ListArguments, OfDeviceArguments, open_desk, person};
+use crate::output::moment;
 
 /// What people do about intermediate devices.
 #[derive(clap::Subcommand)]
@@ -130,7 +131,7 @@ async fn relations(device: Option<&DeviceNumber>, list: &ListArguments, edge: &E
     let rows: Vec<RelationRow> = found.into_iter().map(row).collect();
     edge.output.rows(&["device", "intermediate device", "state", "since"], &rows, |row| {
         let (device, intermediate) = (row.device_number.to_string(), row.intermediate.to_string());
-        vec![device, intermediate, row.state.to_owned(), time(row.changed)]
+        vec![device, intermediate, row.state.to_owned(), moment(row.changed)]
     });
     Ok(())
 }

@@ -4,7 +4,8 @@ use center::{Doubt, Evidence, Sign, Suspicion};
 use identity::DeviceNumber;
 use serde::Serialize;
 
-use super::{CenterArguments, Edge, ListArguments, open_desk, person, time};
+use super::{CenterArguments, Edge, ListArguments, open_desk, person};
+use crate::output::moment;
 
 /// What people do about quarantines.
 #[derive(clap::Subcommand)]
@@ -85,7 +86,7 @@ async fn list(arguments: &ListArguments, edge: &Edge) -> anyhow::Result<()> {
     edge.output.rows(&["device", "since", "what it looks like", "in line", "out of line"], &rows, |row| {
         let (following, straying) = (row.following.to_string(), row.straying.to_string());
         let suspicion = in_words(row.suspicion).to_owned();
-        vec![row.device_number.to_string(), time(row.opened), suspicion, following, straying]
+        vec![row.device_number.to_string(), moment(row.opened), suspicion, following, straying]
     });
     Ok(())
 }
@@ -168,7 +169,7 @@ impl Shown {
     fn for_people(&self) -> String {
         let call = |call: &Call| {
             let from = call.address.as_deref().unwrap_or("an unknown address");
-            format!("entry {}, {}, from {from}\n    {}", call.entry, time(call.time), call.raw)
+            format!("entry {}, {}, from {from}\n    {}", call.entry, moment(call.time), call.raw)
         };
         let mut text = format!(
             "{}: {}\nthe last call that was taken: {}\nthe call that does not follow it: {}\n\

@@ -5,8 +5,9 @@ use identity::{FirmwareVersion, ProductCode};
 use serde::Serialize;
 use store::center::rollout::Rollout;
 
-use super::{CenterArguments, Edge, open_desk, person, time};
+use super::{CenterArguments, Edge, open_desk, person};
 use crate::failure::Failure;
+use crate::output::moment;
 
 /// What is done with roll-outs.
 #[derive(clap::Subcommand)]
@@ -185,8 +186,8 @@ impl Row {
         }
         text += &format!(
             "\nsince {}, last changed {}\nhalts where more than {} percent of at least {} results are no success",
-            time(self.started),
-            time(self.changed),
+            moment(self.started),
+            moment(self.changed),
             self.halt_above,
             self.minimum,
         );

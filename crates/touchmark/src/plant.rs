@@ -51,6 +51,8 @@ const PASSPHRASE_BYTES: usize = 32;
 pub struct Blueprint {
     /// Where all stores are kept.
     pub directory: PathBuf,
+    /// The authority's store. Empty: a SQLite file in the directory.
+    pub authority_store: String,
     /// The factory's name.
     pub factory: MemberName,
     /// The products that take a credential.
@@ -124,7 +126,9 @@ impl Plant {
         let actor = Actor::person("plant");
         let mut services = Services { stop: watch::Sender::new(false), tasks: JoinSet::new() };
 
-        let authority_store = open_store(&blueprint.directory.join("authority"), Schema::Authority).await?;
+        let authority_store =
+            open_store(&blueprint.authority_store, &blueprint.directory.join("authority"), Schema::Authority)
+                .await?;
         let FoundedAuthority { authority, credential, firmware_keys } =
             set_up_authority(blueprint, &authority_store, &clock, &random, &actor).await?;
         let trust = authority.trust().clone();
@@ -148,7 +152,7 @@ impl Plant {
         let upstream = client(&joined, &token.host, &url, &clock)?;
         let as_gateway = client(&joined, &token.host, &url, &clock)?;
         let gateway_directory = blueprint.directory.join("gateway");
-        let gateway_store = open_store(&gateway_directory, Schema::Gateway).await?;
+        let gateway_store = open_store("", &gateway_directory, Schema::Gateway).await?;
         let gateway =
             set_up_gateway(blueprint, &gateway_store, &joined, upstream, &clock, &random, &actor).await?;
         let tls = HostTls::new(joined.trust()?, &joined.credential()?, Arc::clone(&clock))?;
@@ -229,7 +233,7 @@ impl Plant {
     }
 
     /// The gateway.
-    pub fn gateway(&self) -> &Gateway {
+    pub fn gateway(&self) -> &Arc<Gateway> {
         &self.gateway
     }
 
@@ -364,8 +368,8 @@ async fn set_up_gateway(
     Ok(Gateway::open(desk, passphrase, &key_ring, joined.trust()?, Arc::new(upstream)).await?)
 }
 
-async fn open_store(directory: &Path, schema: Schema) -> anyhow::Result<Store> {
-    let url = crate::config::store_url("", directory);
+async fn open_store(url: &str, directory: &Path, schema: Schema) -> anyhow::Result<Store> {
+    let url = crate::config::store_url(url, directory);
     Ok(Store::open(&url, schema).await?)
 }
 

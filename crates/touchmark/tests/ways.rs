@@ -65,6 +65,7 @@ async fn plant(directory: &Path) -> Plant {
     };
     let blueprint = Blueprint {
         directory: directory.to_owned(),
+        authority_store: String::new(),
         factory: "osaka".parse().unwrap(),
         products: ways().map(product).into(),
         plan: [list, plan],

@@ -5,6 +5,7 @@
 
 mod authenticate;
 mod call;
+mod drain;
 mod fleet;
 mod handshake;
 mod issue;
@@ -26,6 +27,8 @@ pub enum Command {
     Authenticate(authenticate::Arguments),
     /// Durable calls of devices on connections that stay open
     Call(call::Arguments),
+    /// The results of a day without the authority, once the link is back
+    Drain(drain::Arguments),
     /// Full mutual handshakes with the check of the device and one durable call
     Handshake(handshake::Arguments),
     /// Durable leases of a gateway with 200 stations
@@ -100,6 +103,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Issue(arguments) => issue::run(&arguments, edge).await?,
         Command::Authenticate(arguments) => authenticate::run(&arguments, edge).await?,
         Command::Call(arguments) => call::run(&arguments, edge).await?,
+        Command::Drain(arguments) => drain::run(&arguments, edge).await?,
         Command::Handshake(arguments) => handshake::run(&arguments, edge).await?,
         Command::Lease(arguments) => lease::run(&arguments, edge).await?,
     };

@@ -40,7 +40,7 @@ impl Plant {
         let joined = join(&token, Arc::clone(&self.clock)).await?;
         let authority = client(&joined, &token.host, &authority_url, &self.clock)?;
 
-        let store = open_store(&self.directory.join("authenticator"), Schema::Authenticator).await?;
+        let store = open_store("", &self.directory.join("authenticator"), Schema::Authenticator).await?;
         let vault = Vault::create(&store, passphrase(&*self.random)).await?;
         let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
         let here = Authenticator::open(member.clone(), store, vault, Settings::default(), clock, random);

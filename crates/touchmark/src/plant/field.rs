@@ -61,7 +61,7 @@ impl Plant {
         let joined = join(&token, Arc::clone(&self.clock)).await?;
         let authority = client(&joined, &token.host, &authority_url, &self.clock)?;
 
-        let store = open_store(&self.directory.join("center"), Schema::Center).await?;
+        let store = open_store("", &self.directory.join("center"), Schema::Center).await?;
         let desk = Desk::new(store, Arc::clone(&self.clock));
         let center =
             Arc::new(Center::new(member.clone(), desk, Arc::clone(&self.random), Settings::default()));

@@ -74,6 +74,7 @@ impl Figures {
             .collect::<anyhow::Result<_>>()?;
         Ok(Blueprint {
             directory: directory.to_owned(),
+            authority_store: String::new(),
             factory: "factory-e".parse()?,
             products,
             plan: [PRODUCTS.to_owned(), self.plan_from(today)?],

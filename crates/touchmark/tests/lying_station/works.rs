@@ -59,6 +59,7 @@ impl Works {
         let products = [(PLAIN, plain), (BOTH, sealed(plain.certificate())), (SYMMETRIC, sealed(None))];
         let blueprint = Blueprint {
             directory: directory.path().to_owned(),
+            authority_store: String::new(),
             factory: "osaka".parse().unwrap(),
             products: products.map(|(code, profile)| product(code, profile)).into(),
             plan: [

@@ -221,6 +221,18 @@ pub(crate) fn tomorrow(day: Date) -> Date {
 }
 
 impl Desk {
+    /// The numbers that no device has yet, of one product or of all, by product: what rating plates may be
+    /// made for ahead of production.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn numbers_without_device(
+        &self,
+        product: Option<&ProductCode>,
+    ) -> Result<Vec<DeviceNumber>, GatewayError> {
+        Ok(number::without_device(&mut self.store.read().await?, product).await?)
+    }
+
     /// What the factory may make, as the authority last said.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ mod doctor;
 mod firmware;
 mod gateway;
 mod invoice;
+mod label;
 mod ledger;
 mod plan;
 mod role_arguments;
@@ -81,6 +82,9 @@ enum Command {
     /// The product list and the production plan of a factory
     #[command(subcommand)]
     Plan(plan::Command),
+    /// Rating plates to be printed
+    #[command(subcommand)]
+    Label(label::Command),
     /// The role on the production line: scan, write, prove, report
     #[command(subcommand)]
     Station(station::Command),
@@ -149,6 +153,7 @@ async fn dispatch(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Firmware(command) => firmware::run(command, edge).await,
         Command::Gateway(command) => gateway::run(command, edge).await,
         Command::Plan(command) => plan::run(command, edge).await,
+        Command::Label(command) => label::run(command, edge).await,
         Command::Station(command) => station::run(command, edge).await,
         Command::Authenticator(command) => authenticator::run(command, edge).await,
         Command::Center(command) => center::run(command, edge).await,

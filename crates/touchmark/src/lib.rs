@@ -11,6 +11,7 @@ pub mod durable;
 pub mod emulator;
 pub mod failure;
 pub mod firmware_source;
+pub mod label;
 pub mod ledger;
 pub mod member_files;
 pub mod output;

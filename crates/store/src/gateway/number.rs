@@ -69,6 +69,24 @@ pub async fn reserved(
     rows.iter().map(|(number,)| parsed("credential.id", number)).collect()
 }
 
+/// The numbers that no device has yet, of one product or of all: reserved, in stock, or on their way to a
+/// device. By product, lowest first.
+///
+/// # Errors
+/// The store fails.
+pub async fn without_device(
+    snapshot: &mut Snapshot,
+    product: Option<&ProductCode>,
+) -> Result<Vec<DeviceNumber>, StoreError> {
+    let rows: Vec<(String,)> = fetch_all!(
+        snapshot,
+        "SELECT id FROM credential WHERE kind = 'certificate' AND state IN ('intended', 'issued', 'stocked') \
+         AND hardware_uid IS NULL AND ($1 = '' OR product = $1) ORDER BY product, digits, serial",
+        product.map_or("", ProductCode::as_str),
+    )?;
+    rows.iter().map(|(number,)| parsed("credential.id", number)).collect()
+}
+
 /// The highest serial from `first` to `last` that was ever reserved for the product.
 ///
 /// # Errors

@@ -29,6 +29,7 @@ use transport::{Limits, serve_in_clear};
 use self::bundle::BundleCommand;
 use self::common_certificate::CommonCertificateCommand;
 use self::pre_write_key::PreWriteKeyCommand;
+pub use self::product::CheckDigitKind;
 use self::product::ProductCommand;
 use self::recovery::{BoardSwapArguments, HistoryArguments, RecoveriesArguments, RecoveryCommand};
 use self::revoke::RevokeArguments;

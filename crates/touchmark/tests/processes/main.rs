@@ -7,6 +7,7 @@ mod calling;
 mod canary;
 mod firmware;
 mod killing;
+mod labels;
 mod membership;
 mod network;
 mod relay;

@@ -96,6 +96,15 @@ pub enum CheckDigitKind {
     Mod37_2,
 }
 
+impl From<CheckDigitKind> for CheckDigit {
+    fn from(kind: CheckDigitKind) -> Self {
+        match kind {
+            CheckDigitKind::None => Self::None,
+            CheckDigitKind::Mod37_2 => Self::Mod37_2,
+        }
+    }
+}
+
 /// Runs one command.
 pub async fn run(command: ProductCommand, edge: &Edge) -> anyhow::Result<()> {
     match command {
@@ -127,10 +136,7 @@ async fn set(arguments: ProductArguments, edge: &Edge) -> anyhow::Result<()> {
         code: arguments.code,
         organization: arguments.organization.map(|text| text.as_str().to_owned()),
         validity_days: arguments.validity_days,
-        check_digit: match arguments.check_digit {
-            CheckDigitKind::None => CheckDigit::None,
-            CheckDigitKind::Mod37_2 => CheckDigit::Mod37_2,
-        },
+        check_digit: arguments.check_digit.into(),
     };
     let desk = open_desk(&arguments.role.authority()?, edge).await?;
     desk.set_product(product.clone(), &person()).await?;

@@ -143,7 +143,10 @@ impl Desk {
 
 /// The credentials that are meant by this name: a device number stands for all that its device has and
 /// that is not void yet.
-async fn all_of(snapshot: &mut Snapshot, id: CredentialId) -> Result<Vec<CredentialId>, StoreError> {
+pub(crate) async fn all_of(
+    snapshot: &mut Snapshot,
+    id: CredentialId,
+) -> Result<Vec<CredentialId>, StoreError> {
     let CredentialId::Number(number) = &id else { return Ok(vec![id]) };
     let certificate = credential::find(snapshot, &id).await?;
     let symmetric = credential::symmetric_of(snapshot, number).await?;

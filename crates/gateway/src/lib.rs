@@ -19,6 +19,7 @@
 //! | `withdrawal` | what the authority has withdrawn |
 //! | `upkeep` | leases that ran out, keys to erase, and the clockwork of it all |
 //! | `admission` | stations: invite, join, admit, revoke |
+//! | `operator`, `scrap` | the people at the stations, and what two of them may do |
 //! | `status` | the figures of the factory |
 //! | `routes` | the same as HTTP |
 //!
@@ -35,6 +36,7 @@ mod gateway;
 mod lease;
 mod need;
 mod on_the_spot;
+mod operator;
 mod order;
 mod packing;
 pub mod plan;
@@ -43,6 +45,7 @@ mod replenish;
 mod report;
 mod result;
 mod routes;
+mod scrap;
 mod status;
 mod upkeep;
 mod upstream;

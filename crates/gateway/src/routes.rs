@@ -10,6 +10,7 @@ use axum::routing::get;
 use message::allotment::Allotment;
 use message::join::{JoinRequest, Membership};
 use message::lease::{Lease, LeaseRequest};
+use message::operator::{Operators, ScrapRequest, ScrapResponse};
 use message::problem::Problem;
 use message::result::{WriteResultResponse, WriteResultTransmission};
 use message::soap::Operation;
@@ -32,6 +33,8 @@ impl Gateway {
             .routes(routes!(lease))
             .routes(routes!(result))
             .routes(routes!(allotment))
+            .routes(routes!(operators))
+            .routes(routes!(scrap))
             .routes(routes!(status))
             .routes(routes!(join))
             .routes(routes!(soap))
@@ -101,6 +104,38 @@ async fn result(
 async fn allotment(State(gateway): Shared, station: Station) -> Result<Json<Allotment>, Refused> {
     gateway.desk().admit(&station).await.map_err(refused)?;
     Ok(Json(gateway.desk().allotment().await.map_err(refused)?))
+}
+
+/// The operators whose badges are good.
+#[utoipa::path(
+    get, path = "/v1/operators",
+    responses(
+        (status = 200, description = "All of them.", body = Operators),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn operators(State(gateway): Shared, station: Station) -> Result<Json<Operators>, Refused> {
+    gateway.desk().admit(&station).await.map_err(refused)?;
+    Ok(Json(gateway.desk().badges().await.map_err(refused)?))
+}
+
+/// Scraps a device whose write failed, at the word of two operators.
+#[utoipa::path(
+    post, path = "/v1/scraps", request_body = ScrapRequest,
+    responses(
+        (status = 200, description = "The number is void.", body = ScrapResponse),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn scrap(
+    State(gateway): Shared,
+    station: Station,
+    Json(request): Json<ScrapRequest>,
+) -> Result<Json<ScrapResponse>, Refused> {
+    gateway.desk().admit(&station).await.map_err(refused)?;
+    Ok(Json(gateway.desk().scrap(&station.name, &request).await.map_err(refused)?))
 }
 
 /// The figures of the factory.

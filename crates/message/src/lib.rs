@@ -13,6 +13,7 @@
 //! | leasing | station and gateway | [`lease`] |
 //! | writing | station and device | [`device`] |
 //! | write results | station and gateway | [`result`] |
+//! | operators and scrapping | station and gateway | [`operator`] |
 //! | reports | gateway and authority | [`report`] |
 //! | what was withdrawn | gateway and authority | [`withdrawal`] |
 //! | collecting an owed certificate | device and authority | [`collection`] |
@@ -39,6 +40,7 @@ pub mod fleet;
 pub mod issue;
 pub mod join;
 pub mod lease;
+pub mod operator;
 pub mod pack;
 pub mod problem;
 mod random_id;

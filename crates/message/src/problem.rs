@@ -30,6 +30,8 @@ pub enum ProblemCode {
     TlsTooOld,
     /// The join token is unknown, used or expired.
     TokenRefused,
+    /// An operator's badge is not good here, or the same one came twice.
+    BadgeRefused,
     /// The product is not known here.
     UnknownProduct,
     /// The product takes no credential.
@@ -85,6 +87,7 @@ impl ProblemCode {
             Self::NotAllowed => "not-allowed",
             Self::TlsTooOld => "tls-too-old",
             Self::TokenRefused => "token-refused",
+            Self::BadgeRefused => "badge-refused",
             Self::UnknownProduct => "unknown-product",
             Self::ProductWithoutCredential => "product-without-credential",
             Self::NoPreWriteKey => "no-pre-write-key",
@@ -112,7 +115,11 @@ impl ProblemCode {
         match self {
             Self::MalformedRequest => 400,
             Self::NotAuthenticated => 401,
-            Self::NotAllowed | Self::TlsTooOld | Self::TokenRefused | Self::Quarantined => 403,
+            Self::NotAllowed
+            | Self::TlsTooOld
+            | Self::TokenRefused
+            | Self::BadgeRefused
+            | Self::Quarantined => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::AlreadyMade

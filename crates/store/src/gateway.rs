@@ -11,9 +11,11 @@ pub mod credential;
 pub mod ledger;
 pub mod moment;
 pub mod number;
+pub mod operator;
 pub mod outbox;
 pub mod pack;
 pub mod plan;
+pub mod scrap;
 pub mod station;
 
 #[cfg(test)]

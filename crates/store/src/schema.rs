@@ -49,6 +49,7 @@ const GATEWAY: &[Step] = &[
     BUNDLE,
     ("bundle key", include_str!("../migrations/gateway/bundle_key.sql")),
     ("feed", include_str!("../migrations/gateway/feed.sql")),
+    ("operator", include_str!("../migrations/gateway/operator.sql")),
 ];
 
 const AUTHENTICATOR: &[Step] = &[

@@ -11,6 +11,7 @@ mod lying;
 mod on_the_spot;
 mod plant;
 mod production;
+mod scrapping;
 mod service;
 mod symmetric;
 mod upkeep;

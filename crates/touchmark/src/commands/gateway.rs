@@ -1,6 +1,7 @@
 //! `touchmark gateway ...`: a factory's buffer of credentials.
 
 mod bundle;
+mod operator;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use store::{KeyRingError, Schema, Store, read_unlock_file};
 
 use self::bundle::BundleCommand;
+use self::operator::OperatorCommand;
 use super::Edge;
 use super::role_arguments::RoleArguments;
 use crate::config::GatewayConfig;
@@ -71,6 +73,9 @@ pub enum Command {
         #[command(flatten)]
         role: RoleArguments,
     },
+    /// The people at the stations, and their badges
+    #[command(subcommand)]
+    Operator(OperatorCommand),
     /// Files for and from an authority that no network joins to this factory
     #[command(subcommand)]
     Bundle(BundleCommand),
@@ -125,6 +130,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
             edge.output.object(&Voided { credential: &credential }, format!("{credential} is withdrawn"));
             Ok(())
         }
+        Command::Operator(command) => operator::run(command, edge).await,
         Command::Bundle(command) => bundle::run(command, edge).await,
         Command::Unpark { role } => {
             let unparked = open_desk(&role.gateway()?, edge).await?.unpark(&person()).await?;

@@ -93,11 +93,13 @@ async fn openapi_describes_every_route_with_its_problems() {
             "station",
             &[
                 "GET /v1/allotment",
+                "GET /v1/operators",
                 "GET /v1/status",
                 "POST /soap",
                 "POST /v1/join",
                 "POST /v1/leases",
                 "POST /v1/results",
+                "POST /v1/scraps",
             ][..],
         ),
     ] {

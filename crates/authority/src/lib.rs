@@ -30,6 +30,8 @@
 //! | `admission` | members: invite, join, admit, revoke |
 //! | `standing` | whom a device is taken for |
 //! | `device_feed` | what centers are told of devices |
+//! | `approved` | what two people decide: quotas, keys, revoking many |
+//! | `console` | pages for people |
 //! | `status` | the figures, and whether they add up |
 //! | `publication` | CRLs and OCSP, for everyone |
 //! | `routes` | the same as HTTP, and `publication_routes` for everyone |
@@ -39,6 +41,7 @@
 
 mod admission;
 mod apparatus_order;
+mod approved;
 mod authority;
 mod board_swap;
 mod books;
@@ -46,6 +49,7 @@ mod bundling;
 mod chronicle;
 mod collection;
 mod common_certificate;
+mod console;
 mod cores;
 mod desk;
 mod device_feed;
@@ -73,10 +77,12 @@ mod succession;
 mod voiding;
 mod withdrawal;
 
+pub use approved::{Approved, BulkRevocation, Proposal};
 pub use authority::{Authority, OpenError};
 pub use bundling::{FactoryBundle, Imported};
 pub use chronicle::Chronicle;
 pub use common_certificate::ExportedCommonCertificate;
+pub use console::ConsoleSettings;
 pub use desk::Desk;
 pub use error::AuthorityError;
 pub use making::NewRange;

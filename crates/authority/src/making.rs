@@ -6,12 +6,12 @@ use identity::{MemberName, ProductCode, Serial};
 use message::allotment::{self as said, CheckDigitName, Credentials, ProductAllotment, SerialRange};
 use message::problem::ProblemCode;
 use serde::Serialize;
-use store::Snapshot;
 use store::audit::{self, Actor};
 use store::authority::allotment::{self, Allotment, Range};
 use store::authority::pre_write_key;
 use store::authority::product::{self, Product};
 use store::authority::renewal_policy::{self, RenewalPolicy};
+use store::{Snapshot, Transaction};
 
 use crate::desk::Desk;
 use crate::error::AuthorityError;
@@ -189,6 +189,33 @@ impl Desk {
             .await
     }
 
+    /// Sets a quota that is no higher than it is, which one person may do.
+    ///
+    /// # Errors
+    /// It is higher, factory or product is unknown, or the store fails.
+    pub async fn lower_quota(
+        &self,
+        factory: &MemberName,
+        product: &ProductCode,
+        quota: u64,
+        actor: &Actor,
+    ) -> Result<(), AuthorityError> {
+        let (now, actor) = (self.now(), actor.clone());
+        let (factory, product) = (factory.clone(), product.clone());
+        self.store
+            .write(move |transaction| {
+                Box::pin(async move {
+                    let found = allotment::find(transaction, &factory, &product).await?;
+                    if found.is_none_or(|allotted| allotted.quota < quota) {
+                        let detail = "two people raise a quota: propose it";
+                        return Err(AuthorityError::refused(ProblemCode::NotAllowed, detail));
+                    }
+                    set_quota(transaction, now, &actor, &factory, &product, quota).await
+                })
+            })
+            .await
+    }
+
     /// All that one factory may make, as its gateway is told.
     ///
     /// # Errors
@@ -203,6 +230,21 @@ impl Desk {
         }
         Ok(said::Allotment { factory: factory.clone(), products })
     }
+}
+
+/// Sets a quota alone, with its audit entry.
+pub(crate) async fn set_quota(
+    transaction: &mut Transaction,
+    now: i64,
+    actor: &Actor,
+    factory: &MemberName,
+    product: &ProductCode,
+    quota: u64,
+) -> Result<(), AuthorityError> {
+    check_known(transaction, factory, product).await?;
+    allotment::set_quota(transaction, factory, product, quota).await?;
+    let entry = Allotted { factory, product, quota: Some(quota), first: None, last: None };
+    Ok(audit::append(transaction, now, actor.as_str(), "factory.allot", &entry).await?)
 }
 
 /// What a gateway is told of one product; nothing where its devices take no credential.

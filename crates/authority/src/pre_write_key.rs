@@ -119,20 +119,7 @@ impl Desk {
         let (now, identifier, actor) = (self.now(), identifier.clone(), actor.clone());
         self.store
             .write(move |transaction| {
-                Box::pin(async move {
-                    let (found, sealed) = known(transaction, &identifier).await?;
-                    let refused = |said| {
-                        let detail = format!("{identifier} {said}: rotate the key of {}", found.product);
-                        AuthorityError::refused(ProblemCode::Conflict, detail)
-                    };
-                    let sealed = sealed.ok_or_else(|| refused("is retired and erased"))?;
-                    let key = vault.open(&pre_write_key_context(&identifier), &sealed)?;
-                    if !pre_write_key::mark_exported(transaction, now, &identifier).await? {
-                        return Err(refused("was exported before and is never shown again"));
-                    }
-                    append(transaction, now, &actor, "pre-write-key.export", &found, None).await?;
-                    Ok(ExportedKey { identifier, product: found.product, key })
-                })
+                Box::pin(async move { export(transaction, now, &actor, &vault, identifier).await })
             })
             .await
     }
@@ -278,6 +265,28 @@ pub(crate) fn opened(
     let bytes = key.expose().try_into();
     let bytes = bytes.map_err(|_| StoreError::Corrupt { what: "pre_write_key.sealed_key" })?;
     Ok(PreWriteKeyInUse::new(identifier.clone(), bytes))
+}
+
+/// Hands a key out, once.
+pub(crate) async fn export(
+    transaction: &mut Transaction,
+    now: i64,
+    actor: &Actor,
+    vault: &Vault,
+    identifier: KeyIdentifier,
+) -> Result<ExportedKey, AuthorityError> {
+    let (found, sealed) = known(transaction, &identifier).await?;
+    let refused = |said| {
+        let detail = format!("{identifier} {said}: rotate the key of {}", found.product);
+        AuthorityError::refused(ProblemCode::Conflict, detail)
+    };
+    let sealed = sealed.ok_or_else(|| refused("is retired and erased"))?;
+    let key = vault.open(&pre_write_key_context(&identifier), &sealed)?;
+    if !pre_write_key::mark_exported(transaction, now, &identifier).await? {
+        return Err(refused("was exported before and is never shown again"));
+    }
+    append(transaction, now, actor, "pre-write-key.export", &found, None).await?;
+    Ok(ExportedKey { identifier, product: found.product, key })
 }
 
 /// What the vault is told that a sealed pre-write key is.

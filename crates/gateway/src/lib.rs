@@ -28,6 +28,7 @@
 
 mod admission;
 mod bundling;
+mod console;
 mod desk;
 mod error;
 mod evidence;
@@ -45,6 +46,7 @@ mod replenish;
 mod report;
 mod result;
 mod routes;
+mod sampling;
 mod scrap;
 mod status;
 mod upkeep;
@@ -53,6 +55,7 @@ mod withdrawal;
 
 pub use admission::JoinStationError;
 pub use bundling::{Exported, Taken};
+pub use console::ConsoleSettings;
 pub use desk::{Desk, Settings};
 pub use error::GatewayError;
 pub use gateway::{Gateway, OpenError};

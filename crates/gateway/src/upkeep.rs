@@ -40,7 +40,8 @@ impl Gateway {
             self.keep_reporting(),
             self.keep_stocked(),
             self.keep_taking_bundles(),
-            self.keep_withdrawing()
+            self.keep_withdrawing(),
+            self.keep_sampling()
         );
     }
 

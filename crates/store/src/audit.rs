@@ -6,6 +6,8 @@
 //! Someone who may write the whole database could still rewrite the log from some entry on; that is
 //! found by comparing with a [`Head`] noted elsewhere.
 
+pub mod list;
+
 use std::io::{self, BufRead, Write};
 
 use aws_lc_rs::digest::{Context, SHA256};

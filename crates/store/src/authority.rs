@@ -16,6 +16,7 @@ pub mod device;
 pub mod device_registration;
 pub mod dispute;
 pub mod ledger;
+pub mod list;
 pub mod member;
 pub mod pack;
 pub mod pre_write_key;

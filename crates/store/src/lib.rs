@@ -54,7 +54,9 @@ mod error;
 pub mod feed;
 pub mod gateway;
 mod key_ring;
+pub mod listing;
 mod schema;
+pub mod staff;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod vault;

@@ -23,6 +23,8 @@ const AUDIT_AND_VAULT: Step = ("audit and vault", include_str!("../migrations/co
 
 const BUNDLE: Step = ("bundle", include_str!("../migrations/core/bundle.sql"));
 
+const STAFF: Step = ("staff", include_str!("../migrations/core/staff.sql"));
+
 const AUTHORITY: &[Step] = &[
     AUDIT_AND_VAULT,
     ("authority", include_str!("../migrations/authority/authority.sql")),
@@ -40,6 +42,7 @@ const AUTHORITY: &[Step] = &[
     ("crl", include_str!("../migrations/authority/crl.sql")),
     ("withdrawal", include_str!("../migrations/authority/withdrawal.sql")),
     ("recovery", include_str!("../migrations/authority/recovery.sql")),
+    STAFF,
 ];
 
 const GATEWAY: &[Step] = &[
@@ -50,6 +53,8 @@ const GATEWAY: &[Step] = &[
     ("bundle key", include_str!("../migrations/gateway/bundle_key.sql")),
     ("feed", include_str!("../migrations/gateway/feed.sql")),
     ("operator", include_str!("../migrations/gateway/operator.sql")),
+    STAFF,
+    ("stock sample", include_str!("../migrations/gateway/stock_sample.sql")),
 ];
 
 const AUTHENTICATOR: &[Step] = &[
@@ -67,6 +72,7 @@ const CENTER: &[Step] = &[
     ("device key", include_str!("../migrations/center/device_key.sql")),
     ("firmware", include_str!("../migrations/center/firmware.sql")),
     ("managed", include_str!("../migrations/center/managed.sql")),
+    STAFF,
 ];
 
 impl Schema {

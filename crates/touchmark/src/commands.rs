@@ -29,6 +29,7 @@ mod label;
 mod ledger;
 mod plan;
 mod role_arguments;
+mod staff;
 mod station;
 mod vectors;
 

@@ -5,6 +5,7 @@
 //! A key is a field here with its default in `Default`, a line in `examples/ROLE.toml`, and nothing
 //! else; no field is an `Option`, so that the defaults list every key.
 
+mod console;
 mod proxy;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use transport::Limits;
 
 use crate::failure::Failure;
 
+pub use console::ConsoleConfig;
 pub use proxy::ProxyConfig;
 
 /// What an authority is told.
@@ -49,6 +51,8 @@ pub struct AuthorityConfig {
     /// The address by which everyone finds what is published, as certificates say it. Empty: they do not
     /// say it, and there are no CRLs.
     pub published_url: String,
+    /// Where people find the console.
+    pub console: ConsoleConfig,
     /// What a peer is granted.
     pub limits: LimitsConfig,
 }
@@ -81,6 +85,8 @@ pub struct GatewayConfig {
     pub lease_seconds: u32,
     /// How the authority is reached.
     pub proxy: ProxyConfig,
+    /// Where people find the console.
+    pub console: ConsoleConfig,
     /// What a peer is granted.
     pub limits: LimitsConfig,
 }
@@ -145,6 +151,8 @@ pub struct CenterConfig {
     pub pull_seconds: u32,
     /// How the authority is reached.
     pub proxy: ProxyConfig,
+    /// Where people find the console.
+    pub console: ConsoleConfig,
     /// What a peer is granted.
     pub limits: LimitsConfig,
 }
@@ -273,6 +281,7 @@ impl Default for AuthorityConfig {
             token_minutes: 60,
             publish: String::new(),
             published_url: String::new(),
+            console: ConsoleConfig::default(),
             limits: LimitsConfig::default(),
         }
     }
@@ -293,6 +302,7 @@ impl Default for GatewayConfig {
             yield_margin_percent: 3,
             lease_seconds: 600,
             proxy: ProxyConfig::default(),
+            console: ConsoleConfig::default(),
             limits: LimitsConfig::default(),
         }
     }
@@ -337,6 +347,7 @@ impl Default for CenterConfig {
             files: PathBuf::new(),
             pull_seconds: 10,
             proxy: ProxyConfig::default(),
+            console: ConsoleConfig::default(),
             limits: LimitsConfig::default(),
         }
     }

@@ -9,9 +9,10 @@ use identity::{Member, ProductCode};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use transport::{HostTls, Limits};
+use transport::{HostTls, Limits, serve_to_people};
 
 use crate::commands::Edge;
+use crate::config::ConsoleConfig;
 use crate::failure::Failure;
 use crate::member_files::MemberFiles;
 
@@ -38,7 +39,7 @@ pub async fn serve(
     tls: Arc<HostTls>,
     router: Router,
     limits: Limits,
-    beside: impl Future<Output = ()>,
+    beside: impl Future,
     edge: &Edge,
 ) -> anyhow::Result<()> {
     let told_to_stop = told_to_stop()?;
@@ -52,6 +53,32 @@ pub async fn serve(
     Ok(())
 }
 
+/// Listens for people, if the role is to have a console; what then serves it. `router` makes its pages, and is told whether
+/// they go over TLS. Off this machine they go over TLS only.
+pub async fn console<R: FnOnce(bool) -> Router>(
+    config: &ConsoleConfig,
+    member: &MemberFiles,
+    limits: Limits,
+    edge: &Edge,
+    router: R,
+) -> anyhow::Result<impl Future<Output = ()> + use<R>> {
+    let served = match config.address()? {
+        Some(address) => {
+            let listener = listen(address, "console.listen").await?;
+            let tls = if address.ip().is_loopback() { None } else { Some(host_tls(member, edge)?) };
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            tracing::info!("the console is at {scheme}://{}", listener.local_addr()?);
+            Some((listener, router(tls.is_some()), tls))
+        }
+        None => None,
+    };
+    Ok(async move {
+        if let Some((listener, router, tls)) = served {
+            serve_to_people(listener, tls, router, limits, std::future::pending()).await;
+        }
+    })
+}
+
 /// What `serve` prints once it answers.
 #[derive(Serialize)]
 struct Started {
@@ -60,7 +87,7 @@ struct Started {
 }
 
 /// Runs the work to its end, if it has one, and then waits, so that its end ends nothing else.
-async fn forever(work: impl Future<Output = ()>) {
+async fn forever(work: impl Future) {
     work.await;
     std::future::pending().await
 }

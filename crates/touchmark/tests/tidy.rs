@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The drawing of ARCHITECTURE.md: which of our crates each crate may depend on.
-const EDGES: [(&str, &[&str]); 17] = [
+const EDGES: [(&str, &[&str]); 19] = [
     ("identity", &[]),
     ("auth", &["identity"]),
     ("seal", &["identity"]),
@@ -22,8 +22,25 @@ const EDGES: [(&str, &[&str]); 17] = [
     ("store", &["identity"]),
     ("transport", &["identity", "message", "cert"]),
     ("bundle", &["identity", "message", "cert"]),
-    ("authority", &["identity", "auth", "seal", "message", "cert", "pki", "store", "transport", "bundle"]),
-    ("gateway", &["identity", "message", "cert", "store", "transport", "bundle"]),
+    ("console", &["identity"]),
+    ("staff", &["identity", "console", "store"]),
+    (
+        "authority",
+        &[
+            "identity",
+            "auth",
+            "seal",
+            "message",
+            "cert",
+            "pki",
+            "store",
+            "transport",
+            "bundle",
+            "console",
+            "staff",
+        ],
+    ),
+    ("gateway", &["identity", "message", "cert", "store", "transport", "bundle", "console", "staff"]),
     ("station", &["identity", "message", "cert", "transport"]),
     ("authenticator", &["identity", "auth", "seal", "message", "cert", "store", "transport"]),
     ("center", &["identity", "package", "message", "cert", "store", "transport", "bundle"]),
@@ -41,6 +58,8 @@ const EDGES: [(&str, &[&str]); 17] = [
             "store",
             "transport",
             "bundle",
+            "console",
+            "staff",
             "authority",
             "gateway",
             "station",

@@ -45,4 +45,4 @@ pub use peer::{
 };
 pub use problem::{Json, Refused};
 pub use proxy::{Proxy, ProxyError};
-pub use serve::{Limits, serve, serve_in_clear};
+pub use serve::{Limits, serve, serve_in_clear, serve_to_people};

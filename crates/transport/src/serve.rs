@@ -94,6 +94,19 @@ pub async fn serve(
     serve_at(Front::Tls(tls), listener, router, limits, shutdown).await;
 }
 
+/// Serves pages to people, who show no certificate and sign in on the pages: over TLS, or in clear where `tls`
+/// is none, which is for loopback addresses only. The router lets nobody further than they may go.
+pub async fn serve_to_people(
+    listener: TcpListener,
+    tls: Option<Arc<HostTls>>,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let front = tls.map_or(Front::Clear, Front::TlsForPeople);
+    serve_at(front, listener, router, limits, shutdown).await;
+}
+
 /// Serves the router to everyone, without TLS, until `shutdown` completes: for what is signed and may be
 /// read by all, and nothing else.
 pub async fn serve_in_clear(
@@ -107,7 +120,10 @@ pub async fn serve_in_clear(
 
 /// What a connection must get through first.
 enum Front {
+    /// TLS; what a peer without a certificate may do, the limits say.
     Tls(Arc<HostTls>),
+    /// TLS; what anyone may do, the router says.
+    TlsForPeople(Arc<HostTls>),
     Clear,
 }
 
@@ -135,9 +151,10 @@ async fn serve_at(
             continue;
         };
         let tls = match &front {
-            Front::Tls(tls) => Some(tls.for_connection()),
+            Front::Tls(tls) | Front::TlsForPeople(tls) => Some(tls.for_connection()),
             Front::Clear => None,
         };
+        let is_for_people = matches!(front, Front::TlsForPeople(_));
         let (router, watcher) = (router.clone(), graceful.watcher());
         connections.spawn(async move {
             let held = Arc::new(Held { _permit: permit, _place: place });
@@ -146,6 +163,7 @@ async fn serve_at(
                 return speak(stream, None, router, held, limits, watcher).await;
             };
             let Some((stream, session)) = handshake(stream, address, &tls, limits).await else { return };
+            let session = Session { is_for_people, ..session };
             let mut open = tls.open(session.peer.clone());
             tokio::select! {
                 () = speak(stream, Some(session), router, held, limits, watcher) => {}
@@ -166,6 +184,8 @@ struct Session {
     origin: Origin,
     /// The peer must come with a later version of TLS.
     is_too_old: bool,
+    /// What the peer may do is the router's to say, whatever the peer showed.
+    is_for_people: bool,
 }
 
 type LimitedStream = Pin<Box<TimeoutStream<TcpStream>>>;
@@ -248,7 +268,8 @@ async fn handshake(
     match tls.peer(connection.peer_certificates()) {
         Ok(peer) => {
             let is_too_old = tls.is_too_old(connection.protocol_version(), &peer);
-            Some((stream, Session { peer, origin: Origin { address, channel_binding }, is_too_old }))
+            let origin = Origin { address, channel_binding };
+            Some((stream, Session { peer, origin, is_too_old, is_for_people: false }))
         }
         Err(refusal) => {
             tracing::info!(%address, %refusal, "peer refused");
@@ -281,13 +302,13 @@ async fn answer(
     limits: Limits,
 ) -> Result<Response<Body>, Infallible> {
     let mut request = request.map(Body::new);
-    if let Some(Session { peer, origin, is_too_old }) = session {
+    if let Some(Session { peer, origin, is_too_old, is_for_people }) = session {
         if is_too_old {
             tracing::info!(address = %origin.address, ?peer, "refused over TLS 1.2");
             let detail = "this is answered over TLS 1.3 only; who may come over TLS 1.2 is listed by product";
             return Ok(Refused::new(ProblemCode::TlsTooOld, detail).into_response());
         }
-        if let Err(refused) = check_open(&peer, &request, limits) {
+        if !is_for_people && let Err(refused) = check_open(&peer, &request, limits) {
             return Ok(refused.into_response());
         }
         request.extensions_mut().insert(peer);

@@ -6,6 +6,7 @@ mod apparatuses;
 mod binding;
 mod born;
 mod common_certificates;
+mod console;
 mod device_feed;
 mod est;
 mod issuing;

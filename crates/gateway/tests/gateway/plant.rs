@@ -124,6 +124,10 @@ impl Factory {
         self.gateway.as_ref().unwrap()
     }
 
+    pub fn random(&self) -> Arc<CountingRandom> {
+        Arc::clone(&self.random)
+    }
+
     pub fn settings(&self) -> Settings {
         self.settings.clone()
     }

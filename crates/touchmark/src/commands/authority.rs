@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use authority::{
-    Authority, AuthorityStatus, Ceremony, Desk, Names, NewRange, OPEN_TO_ALL, OPEN_TO_COMMON, OPEN_TO_EXPIRED,
+    Authority, AuthorityStatus, Ceremony, ConsoleSettings, Desk, Names, NewRange, OPEN_TO_ALL,
+    OPEN_TO_COMMON, OPEN_TO_EXPIRED,
 };
 use identity::profile::CredentialKind;
 use identity::{CredentialId, CredentialState, Member, MemberName, ProductCode, Role, Serial};
+use jiff::tz::TimeZone;
 use pki::{NameText, ParsePublishedUrlError, encrypt_key};
 use serde::Serialize;
 use store::audit::Actor;
@@ -36,6 +38,7 @@ use self::revoke::RevokeArguments;
 use self::successors::SuccessorsArguments;
 use super::Edge;
 use super::role_arguments::RoleArguments;
+use super::staff::StaffCommand;
 use crate::config::AuthorityConfig;
 use crate::durable::{Privacy, replace_file};
 use crate::failure::Failure;
@@ -93,6 +96,9 @@ pub enum Command {
     BoardSwap(BoardSwapArguments),
     /// Show what became of a device number: its certificates, their causes, its boards
     History(HistoryArguments),
+    /// The people who sign in at the console
+    #[command(subcommand)]
+    Staff(StaffCommand<RoleArguments>),
     /// Show what was issued, what became of it, and who takes part
     Status {
         #[command(flatten)]
@@ -243,6 +249,10 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Recovery(command) => recovery::decide(command, edge).await,
         Command::BoardSwap(arguments) => recovery::swap_board(arguments, edge).await,
         Command::History(arguments) => recovery::history(arguments, edge).await,
+        Command::Staff(command) => {
+            let store = Store::open(&command.role().authority()?.store, Schema::Authority).await?;
+            command.run(store, "authority", &person(), edge).await
+        }
         Command::Status { role } => {
             let status = open_desk(&role.authority()?, edge).await?.status().await?;
             edge.output.object(&status, status_for_people(&status));
@@ -364,7 +374,13 @@ async fn serve(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
     };
     let publishing = publish(config, Arc::clone(&authority), limits).await?;
     let tls = serving::host_tls(&member, edge)?;
-    serving::serve(config.listen, &member.member, tls, authority.router(), limits, publishing, edge).await
+    let pages = Arc::clone(&authority);
+    let console = serving::console(&config.console, &member, limits, edge, move |over_tls| {
+        pages.console(ConsoleSettings { time_zone: TimeZone::system(), over_tls })
+    })
+    .await?;
+    let beside = async { tokio::join!(publishing, console) };
+    serving::serve(config.listen, &member.member, tls, authority.router(), limits, beside, edge).await
 }
 
 /// Listens where the authority publishes, if anywhere; what then serves it.

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use gateway::{Actor, Desk, Gateway, OpenError, Replenishment};
+use gateway::{Actor, ConsoleSettings, Desk, Gateway, OpenError, Replenishment};
 use identity::profile::CredentialKind;
 use identity::{CredentialId, KeyIdentifier, Member, MemberName, Role};
 use message::status::FactoryStatus;
@@ -18,6 +18,7 @@ use self::bundle::BundleCommand;
 use self::operator::OperatorCommand;
 use super::Edge;
 use super::role_arguments::RoleArguments;
+use super::staff::StaffCommand;
 use crate::config::GatewayConfig;
 use crate::failure::Failure;
 use crate::member_files::{self, MemberFiles};
@@ -79,6 +80,9 @@ pub enum Command {
     /// Files for and from an authority that no network joins to this factory
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// The people who sign in at the console
+    #[command(subcommand)]
+    Staff(StaffCommand<RoleArguments>),
     /// Send parked records again, once their cause is dealt with
     Unpark {
         #[command(flatten)]
@@ -132,6 +136,10 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         }
         Command::Operator(command) => operator::run(command, edge).await,
         Command::Bundle(command) => bundle::run(command, edge).await,
+        Command::Staff(command) => {
+            let store = Store::open(&command.role().gateway()?.store, Schema::Gateway).await?;
+            command.run(store, "gateway", &person(), edge).await
+        }
         Command::Unpark { role } => {
             let unparked = open_desk(&role.gateway()?, edge).await?.unpark(&person()).await?;
             edge.output.object(&Unparked { unparked }, format!("{unparked} records are sent again"));
@@ -208,7 +216,13 @@ async fn serve(config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {
     let gateway = open(config, &member, edge).await?;
     let router = Arc::clone(&gateway).router();
     let (tls, limits) = (serving::host_tls(&member, edge)?, config.limits.limits());
-    serving::serve(config.listen, &member.member, tls, router, limits, gateway.run(), edge).await
+    let console = serving::console(&config.console, &member, limits, edge, |over_tls| {
+        let (url, token_seconds) = (config.url.clone(), config.token_minutes.saturating_mul(60));
+        Arc::clone(&gateway).console(ConsoleSettings { url, token_seconds, over_tls })
+    })
+    .await?;
+    let beside = async { tokio::join!(gateway.run(), console) };
+    serving::serve(config.listen, &member.member, tls, router, limits, beside, edge).await
 }
 
 async fn invite(name: &MemberName, config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {

@@ -5,3 +5,4 @@ pub mod common;
 pub mod gateway;
 pub mod staff;
 pub mod state;
+pub mod station;

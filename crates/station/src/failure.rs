@@ -1,8 +1,11 @@
 //! How a write fails: one sentence for the operator, and what may be done with the device.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 
+use console::catalogue::station as texts;
+use console::{Language, Text};
 use identity::line::Refusal;
 use identity::scan::ScanError;
 use identity::{CredentialState, DeviceNumber, ProductCode};
@@ -21,17 +24,14 @@ pub enum Handling {
     Scrap,
 }
 
-/// Why a device was not written. Its text is the sentence for the operator.
-#[derive(Debug, thiserror::Error)]
+/// Why a device was not written. Its text is the sentence for the operator, in English.
+#[derive(Debug)]
 pub enum Failure {
     /// The scan holds no device number.
-    #[error("The scan is not a good plate ({0}): scan the plate again.")]
     Plate(ScanError),
     /// No device answered before anything was asked of the gateway.
-    #[error("No device answers on the port: check cable and power, and scan again.")]
-    PortSilent(#[source] DeviceError),
+    PortSilent(DeviceError),
     /// The plate is another product's.
-    #[error("The plate says {plate} and the device is {device}: put the right plate on it and scan that.")]
     WrongProduct {
         /// The product of the scanned number.
         plate: ProductCode,
@@ -39,22 +39,16 @@ pub enum Failure {
         device: ProductCode,
     },
     /// The device was finished under another number.
-    #[error("This device is finished as {0}: put that plate on it, or set it aside.")]
     HoldsAnother(DeviceNumber),
     /// The device was finished under this number.
-    #[error("This device is finished as {0} already: pass it on.")]
     AlreadyFinished(DeviceNumber),
     /// The gateway was not reached; it gave out nothing that anyone holds.
-    #[error("The gateway does not answer: wait a moment and scan again.")]
     GatewaySilent,
     /// The gateway cannot reach the authority, without which it has nothing for this device.
-    #[error("The authority does not answer, and {0} is made with it: wait a moment and scan again.")]
     AuthoritySilent(DeviceNumber),
     /// The gateway's answer cannot be understood.
-    #[error("The gateway's answer cannot be understood: call the supervisor.")]
     GatewayGarbled(String),
     /// The gateway refused.
-    #[error("{}", gateway_sentence(.plate, .problem))]
     GatewayRefused {
         /// What was asked for: the scanned number.
         plate: String,
@@ -62,32 +56,23 @@ pub enum Failure {
         problem: Problem,
     },
     /// The device refused the pack.
-    #[error("{}", device_sentence(*.0))]
     DeviceRefused(Refusal),
     /// The device was lost after the pack was sent to it.
-    #[error("The device stopped answering: leave it on the port, switch it off and on, and scan it again.")]
-    DeviceLost(#[source] DeviceError),
+    DeviceLost(DeviceError),
     /// Another device answered in the middle of a write.
-    #[error("The device was changed during the write: put the first one back and scan it again.")]
     DeviceChanged,
     /// The proof does not hold.
-    #[error("The device could not prove its certificate: set it aside for the supervisor.")]
     NotProved(String),
     /// The device answers of its pass phrase something else than the factory was told.
-    #[error("The device does not hold the secret that it was sent: set it aside for the supervisor.")]
     WrongConfirmation,
     /// The gateway filed the result, and does not count the device as proved.
-    #[error("The gateway counts this device as {0}: set it aside for the supervisor.")]
     NotVerified(CredentialState),
     /// The result could not be delivered in time; it is kept and delivered later.
-    #[error("The result is not filed yet: set this device aside and scan it again later.")]
     NotReported,
     /// The device was proved and filed, and did not take note of it.
-    #[error("The device did not answer at the end: switch it off and on, and scan it again.")]
-    NotConfirmed(#[source] DeviceError),
+    NotConfirmed(DeviceError),
     /// The station cannot keep its own files.
-    #[error("This station cannot store what it does: call the supervisor.")]
-    Files(#[from] io::Error),
+    Files(io::Error),
 }
 
 impl Failure {
@@ -117,6 +102,36 @@ impl Failure {
             | Self::WrongConfirmation
             | Self::NotVerified(_)
             | Self::NotReported => Handling::Suspect,
+        }
+    }
+
+    /// The sentence for the operator: what happened, and what to do.
+    pub fn sentence(&self, language: Language) -> String {
+        let say = |text: Text, values: &[&dyn fmt::Display]| text.fill(language, values);
+        match self {
+            Self::Plate(error) => say(texts::PLATE, &[&plate_fault(*error, language)]),
+            Self::PortSilent(_) => say(texts::PORT_SILENT, &[]),
+            Self::WrongProduct { plate, device } => {
+                say(texts::WRONG_PRODUCT, &[&plate.as_str(), &device.as_str()])
+            }
+            Self::HoldsAnother(number) => say(texts::HOLDS_ANOTHER, &[number]),
+            Self::AlreadyFinished(number) => say(texts::ALREADY_FINISHED, &[number]),
+            Self::GatewaySilent => say(texts::GATEWAY_SILENT, &[]),
+            Self::AuthoritySilent(number) => say(texts::AUTHORITY_SILENT, &[number]),
+            Self::GatewayGarbled(_) => say(texts::GATEWAY_GARBLED, &[]),
+            Self::GatewayRefused { plate, problem } => {
+                let (text, value) = gateway_sentence(plate, problem.code);
+                say(text, &[&value])
+            }
+            Self::DeviceRefused(refusal) => say(device_sentence(*refusal), &[&refusal.as_str()]),
+            Self::DeviceLost(_) => say(texts::DEVICE_LOST, &[]),
+            Self::DeviceChanged => say(texts::DEVICE_CHANGED, &[]),
+            Self::NotProved(_) => say(texts::NOT_PROVED, &[]),
+            Self::WrongConfirmation => say(texts::WRONG_CONFIRMATION, &[]),
+            Self::NotVerified(state) => say(texts::NOT_VERIFIED, &[state]),
+            Self::NotReported => say(texts::NOT_REPORTED, &[]),
+            Self::NotConfirmed(_) => say(texts::NOT_CONFIRMED, &[]),
+            Self::Files(_) => say(texts::FILES, &[]),
         }
     }
 
@@ -162,62 +177,66 @@ impl fmt::Display for Handling {
     }
 }
 
-fn gateway_sentence(plate: &str, problem: &Problem) -> String {
-    match problem.code {
-        ProblemCode::Unplanned | ProblemCode::OutOfRange | ProblemCode::UnknownProduct => {
-            format!("{plate} is not in the plan: check the plate, and call the supervisor if it is right.")
-        }
-        ProblemCode::ProductWithoutCredential => {
-            format!("A device such as {plate} takes no certificate: pass it on.")
-        }
-        ProblemCode::NoPreWriteKey | ProblemCode::WrongKey => {
-            "The device's firmware was built with a key that its product does not have: set it aside for the supervisor.".into()
-        }
-        ProblemCode::WrongProduct => "The plate is another product's: put the right plate on it.".into(),
-        ProblemCode::SecondDevice => {
-            format!("{plate} was given to another device: set this one aside with its plate.")
-        }
-        ProblemCode::DeviceHoldsAnother => {
-            "This device has another number already: set it aside for the supervisor.".into()
-        }
-        ProblemCode::AlreadyMade => format!("This device is finished as {plate} already: pass it on."),
-        ProblemCode::IllegalState => {
-            format!("{plate} cannot be used any more: take a new plate, and set this one aside.")
-        }
-        ProblemCode::ProofFailed => {
-            "The proof does not hold: set the device aside for the supervisor.".into()
-        }
-        ProblemCode::NoLease => "The write took too long: scan the device again.".into(),
-        ProblemCode::Busy | ProblemCode::Unavailable | ProblemCode::Internal => {
-            "The gateway cannot serve now: wait a moment and scan again.".into()
-        }
-        ProblemCode::NotAllowed | ProblemCode::NotAuthenticated => {
-            "This station is not admitted at the gateway: call the supervisor.".into()
-        }
-        _ => format!("The gateway refused ({}): call the supervisor.", problem.code),
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence(Language::English))
     }
 }
 
-fn device_sentence(refusal: Refusal) -> String {
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::PortSilent(error) | Self::DeviceLost(error) | Self::NotConfirmed(error) => Some(error),
+            Self::Files(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Files(error)
+    }
+}
+
+fn plate_fault(error: ScanError, language: Language) -> String {
+    match error {
+        ScanError::Number(error) => texts::PLATE_SHAPE.fill(language, &[&(error.position() + 1)]),
+        ScanError::NoCheckDigit { .. } => texts::PLATE_NO_CHECK_DIGIT.to(language).to_owned(),
+        ScanError::WrongCheckDigit { .. } => texts::PLATE_WRONG_CHECK_DIGIT.to(language).to_owned(),
+    }
+}
+
+/// What the operator does about a refusal, and the value that the sentence names.
+fn gateway_sentence(plate: &str, code: ProblemCode) -> (Text, &str) {
+    let text = match code {
+        ProblemCode::Unplanned | ProblemCode::OutOfRange | ProblemCode::UnknownProduct => texts::NOT_IN_PLAN,
+        ProblemCode::ProductWithoutCredential => texts::TAKES_NO_CERTIFICATE,
+        ProblemCode::NoPreWriteKey | ProblemCode::WrongKey => texts::NO_PRE_WRITE_KEY,
+        ProblemCode::WrongProduct => texts::OTHER_PRODUCTS_PLATE,
+        ProblemCode::SecondDevice => texts::SECOND_DEVICE,
+        ProblemCode::DeviceHoldsAnother => texts::HAS_ANOTHER_NUMBER,
+        ProblemCode::AlreadyMade => texts::ALREADY_FINISHED,
+        ProblemCode::IllegalState => texts::NUMBER_SPENT,
+        ProblemCode::ProofFailed => texts::PROOF_FAILED,
+        ProblemCode::NoLease => texts::TOO_SLOW,
+        ProblemCode::Busy | ProblemCode::Unavailable | ProblemCode::Internal => texts::GATEWAY_BUSY,
+        ProblemCode::NotAllowed | ProblemCode::NotAuthenticated => texts::NOT_ADMITTED,
+        _ => return (texts::GATEWAY_REFUSED, code.as_str()),
+    };
+    (text, plate)
+}
+
+fn device_sentence(refusal: Refusal) -> Text {
     match refusal {
-        Refusal::StorageFailed => "The device's memory failed: scrap the device.".into(),
-        Refusal::WrongProduct => "The plate is another product's: put the right plate on it.".into(),
-        Refusal::HoldsAnother => {
-            "This device has another number already: set it aside for the supervisor.".into()
-        }
-        Refusal::Replayed => "The device lost the thread: scan it again.".into(),
-        Refusal::UnsupportedVersion => {
-            "The device's firmware is too old for what its product is given: call the supervisor.".into()
-        }
-        Refusal::WrongKey => {
-            "The device's firmware was built with another key than its pack is sealed with: set it aside for the supervisor.".into()
-        }
-        Refusal::NotOpened => {
-            "The pack does not open in the device: scan it again, and call the supervisor if it stays so.".into()
-        }
-        Refusal::NoKeyMade | Refusal::ForeignCertificate => {
-            "The certificate is not for the key that the device made: scan it again, and call the supervisor if it stays so.".into()
-        }
-        other => format!("The device cannot take this pack ({other}): call the supervisor."),
+        Refusal::StorageFailed => texts::MEMORY_FAILED,
+        Refusal::WrongProduct => texts::OTHER_PRODUCTS_PLATE,
+        Refusal::HoldsAnother => texts::HAS_ANOTHER_NUMBER,
+        Refusal::Replayed => texts::LOST_THE_THREAD,
+        Refusal::UnsupportedVersion => texts::FIRMWARE_TOO_OLD,
+        Refusal::WrongKey => texts::WRONG_KEY,
+        Refusal::NotOpened => texts::NOT_OPENED,
+        Refusal::NoKeyMade | Refusal::ForeignCertificate => texts::NOT_ITS_KEY,
+        _ => texts::DEVICE_REFUSED,
     }
 }

@@ -13,6 +13,7 @@
 //! | what outlives a restart | `attempts` |
 //! | words for the operator | [`failure`](Failure) |
 //! | scans in, verdicts out, all day | [`serve`] |
+//! | the same as a page for an operator, with badges and a shift's figures | [`page`] |
 //!
 //! A new kind of port is a variant of [`DeviceAddress`] and of `device::Device`, in a file of its own.
 
@@ -20,6 +21,7 @@ mod attempts;
 pub mod device;
 mod expected;
 mod failure;
+pub mod page;
 mod products;
 mod serve;
 mod station;
@@ -27,4 +29,4 @@ mod station;
 pub use device::DeviceAddress;
 pub use failure::{Failure, Handling};
 pub use serve::serve;
-pub use station::{Limits, Station, Written};
+pub use station::{Limits, Station, Step, Watch, Written};

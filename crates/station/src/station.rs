@@ -11,6 +11,7 @@ use identity::{CredentialState, DeviceNumber, HardwareUid, Random};
 use message::allotment::Allotment;
 use message::bytes::Bytes;
 use message::lease::{AttemptId, Lease, LeaseRequest};
+use message::operator::{Operators, ScrapRequest, ScrapResponse};
 use message::problem::{Problem, ProblemCode};
 use message::result::{Proof, WriteOutcome, WriteResultResponse, WriteResultTransmission};
 use serde::Serialize;
@@ -32,6 +33,24 @@ pub struct Limits {
     /// How long a request to the gateway is repeated before the operator is told.
     pub gateway: Duration,
 }
+
+/// A step of a write that is done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// The plate says this number.
+    PlateRead(DeviceNumber),
+    /// The device on the port has this chip.
+    DeviceFound(HardwareUid),
+    /// The gateway has leased the pack.
+    PackFetched,
+    /// The device has stored and proved it.
+    Proved,
+    /// The gateway has filed the proof.
+    Filed,
+}
+
+/// Who is told each step.
+pub type Watch<'a> = &'a (dyn Fn(Step) + Send + Sync);
 
 /// A device that was written, proved and filed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -83,10 +102,25 @@ impl Station {
     /// # Errors
     /// The sentence for the operator, and what may be done with the device.
     pub async fn write(&self, scan: &str, address: &DeviceAddress) -> Result<Written, Failure> {
+        self.write_watched(scan, address, &|_| ()).await
+    }
+
+    /// As [`Station::write`]; each step is told to `watch` as soon as it is done.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn write_watched(
+        &self,
+        scan: &str,
+        address: &DeviceAddress,
+        watch: Watch<'_>,
+    ) -> Result<Written, Failure> {
         let plate = self.read_plate(scan).await?;
         let number = &plate.number;
+        watch(Step::PlateRead(number.clone()));
         let mut device = Device::at(address, self.limits.device_step);
         let identity = device.identify().await.map_err(Failure::PortSilent)?;
+        watch(Step::DeviceFound(identity.hardware_uid.clone()));
         check_device(number, &identity)?;
         let written = Written { device_number: number.clone(), hardware_uid: identity.hardware_uid.clone() };
         match self.unfinished(number, &identity.hardware_uid).await? {
@@ -94,7 +128,7 @@ impl Station {
                 self.finish(&mut device, identity, number, &expected).await?;
             }
             _ if identity.confirmed => return Err(Failure::AlreadyFinished(plate.number)),
-            unfinished => self.write_anew(&mut device, identity, &plate, unfinished).await?,
+            unfinished => self.write_anew(&mut device, identity, &plate, unfinished, watch).await?,
         }
         Ok(written)
     }
@@ -118,6 +152,35 @@ impl Station {
             }
         }
         Ok(0)
+    }
+
+    /// How many results wait for the gateway.
+    ///
+    /// # Errors
+    /// The station's files cannot be read.
+    pub fn waiting(&self) -> io::Result<usize> {
+        Ok(self.attempts.undelivered()?.len())
+    }
+
+    /// The operators whose badges are good, as the gateway says now.
+    ///
+    /// # Errors
+    /// It does not say.
+    pub async fn operators(&self) -> Result<Operators, CallError> {
+        self.gateway.get_json("/v1/operators").await
+    }
+
+    /// Has a device scrapped whose write failed. The same request may be repeated.
+    ///
+    /// # Errors
+    /// The gateway refuses, or does not answer in time.
+    pub async fn scrap(&self, request: &ScrapRequest) -> Result<ScrapResponse, Failure> {
+        let refused = |problem| Failure::GatewayRefused { plate: request.device_number.to_string(), problem };
+        self.ask_until_answered("/v1/scraps", request).await.map_err(|unanswered| match unanswered {
+            Unanswered::Refused(problem) => refused(problem),
+            Unanswered::Busy(_) | Unanswered::Silent => Failure::GatewaySilent,
+            Unanswered::Garbled(detail) => Failure::GatewayGarbled(detail),
+        })
     }
 
     /// What a scanned plate says. How the plates of a product are read, and which credentials its devices
@@ -160,6 +223,7 @@ impl Station {
         identity: DeviceIdentity,
         Plate { number, profile }: &Plate,
         unfinished: Option<Attempt>,
+        watch: Watch<'_>,
     ) -> Result<(), Failure> {
         let chip = identity.hardware_uid.clone();
         let signing_request = match profile.certificate() {
@@ -178,10 +242,14 @@ impl Station {
             }
             failure => failure,
         })?;
+        watch(Step::PackFetched);
         let expected = Expected::of(&lease, signing_request.as_ref())?;
         let (stored, session) = self.store(device, identity, &lease, &expected).await;
         let (outcome, failure) = match stored {
-            Ok(proof) => (WriteOutcome::Ok { proof }, None),
+            Ok(proof) => {
+                watch(Step::Proved);
+                (WriteOutcome::Ok { proof }, None)
+            }
             Err((failure, untouched)) => {
                 let reason = format!("{}: {failure}", failure.word());
                 (WriteOutcome::NoGood { reason, untouched }, Some(failure))
@@ -196,6 +264,7 @@ impl Station {
             return Err(failure);
         }
         delivered?;
+        watch(Step::Filed);
         if let Err(error) = device.confirm(session).await {
             tracing::warn!(%number, %error, "the device did not take note of its result");
             let identity = device.identify().await.map_err(Failure::NotConfirmed)?;

@@ -103,8 +103,21 @@ pub struct StationConfig {
     pub device_seconds: u32,
     /// How long a request to the gateway is repeated before the operator is told, in seconds.
     pub gateway_seconds: u32,
+    /// The page for the operator.
+    pub console: StationConsoleConfig,
     /// How the gateway is reached.
     pub proxy: ProxyConfig,
+}
+
+/// What a station is told of the page for its operator.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StationConsoleConfig {
+    /// The address to serve it at, in clear, so on this machine only. Empty: scans come from stdin.
+    pub listen: String,
+    /// The directory with a drawing of each product, `CODE.svg`, that shows where its rating plate is. Empty:
+    /// one drawing serves for all.
+    pub pictures: PathBuf,
 }
 
 /// What an authenticator is told.
@@ -315,6 +328,7 @@ impl Default for StationConfig {
             device: "tcp:127.0.0.1:7450".into(),
             device_seconds: 10,
             gateway_seconds: 15,
+            console: StationConsoleConfig::default(),
             proxy: ProxyConfig::default(),
         }
     }

@@ -85,6 +85,14 @@ impl Label {
         Self::new(name, factory, code)
     }
 
+    /// A card that does at a station what a button does.
+    ///
+    /// # Errors
+    /// The code cannot be encoded.
+    pub fn card(name: &str, code: &str) -> anyhow::Result<Self> {
+        Self::new(name, "station", code)
+    }
+
     fn new(heading: &str, subheading: &str, code: &str) -> anyhow::Result<Self> {
         // The letter that barcoders wants first chooses the character set, here that of printable ASCII.
         let linear = Code128::new(format!("\u{181}{code}")).context("the code does not fit a Code 128")?;
@@ -105,7 +113,7 @@ impl Label {
         let heading_y = MARGIN + HEADING_SIZE;
         let texts = vec![
             text(heading_y, HEADING_SIZE, true, heading),
-            text(heading_y + SUBHEADING_SIZE + 6, SUBHEADING_SIZE, false, subheading),
+            text(heading_y + SUBHEADING_SIZE + 3, SUBHEADING_SIZE, false, subheading),
             text(code_y, CODE_SIZE, false, code),
         ];
         Ok(Self { width, height: code_y + MARGIN, bars, texts })

@@ -1,4 +1,4 @@
-//! `touchmark label ...`: rating plates to be printed.
+//! `touchmark label ...`: rating plates and cards to be printed.
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,9 +6,11 @@ use std::io::read_to_string;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use console::Language;
 use identity::scan::CheckDigit;
 use identity::{DeviceNumber, ProductCode};
 use serde::Serialize;
+use station::page::Act;
 
 use super::Edge;
 use super::authority::CheckDigitKind;
@@ -22,6 +24,15 @@ use crate::label::{self, Label, plate_text};
 pub enum Command {
     /// Draw rating plates with Code 128 and QR code, for numbers or for what the gateway's plan has reserved
     Make(MakeArguments),
+    /// Draw the cards that do at a station what its buttons do, for hands in gloves
+    Cards {
+        /// The format: an SVG file a card, or one PDF with a page a card
+        #[arg(long, value_name = "FORMAT", default_value = "svg")]
+        format: Format,
+        /// Where they are written: for svg a directory, for pdf a file
+        #[arg(long, value_name = "PATH")]
+        out: PathBuf,
+    },
 }
 
 /// Arguments of `touchmark label make`.
@@ -54,8 +65,10 @@ pub struct MakeArguments {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum Format {
+pub enum Format {
+    /// A file a label
     Svg,
+    /// One file with a page a label
     Pdf,
 }
 
@@ -63,6 +76,7 @@ enum Format {
 pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
     match command {
         Command::Make(arguments) => make(arguments, edge).await,
+        Command::Cards { format, out } => cards(format, &out, edge),
     }
 }
 
@@ -88,25 +102,31 @@ async fn make(arguments: MakeArguments, edge: &Edge) -> anyhow::Result<()> {
             Some(check_digit) => check_digit.into(),
             None => check_digits.get(number.product()).copied().ok_or_else(|| unknown(number.product()))?,
         };
-        labels.push(Label::rating_plate(&number, check_digit)?);
-        let file = match arguments.format {
-            Format::Svg => arguments.out.join(format!("{number}.svg")),
-            Format::Pdf => arguments.out.clone(),
-        };
+        labels.push((number.to_string(), Label::rating_plate(&number, check_digit)?));
+        let file = file_of(arguments.format, &arguments.out, &number.to_string());
         made.push(Made { text: plate_text(&number, check_digit), device_number: number, file });
     }
-    match arguments.format {
-        Format::Pdf => write(&arguments.out, &label::pdf(&labels))?,
-        Format::Svg => {
-            fs::create_dir_all(&arguments.out)
-                .with_context(|| format!("cannot make {}", arguments.out.display()))?;
-            for (label, made) in labels.iter().zip(&made) {
-                write(&made.file, label::svg(label).as_bytes())?;
-            }
-        }
-    }
+    write(arguments.format, &arguments.out, labels)?;
     edge.output.rows(&["device", "on the plate", "file"], &made, |made| {
         vec![made.device_number.to_string(), made.text.clone(), made.file.display().to_string()]
+    });
+    Ok(())
+}
+
+/// A card that was made.
+#[derive(Serialize)]
+struct MadeCard {
+    text: &'static str,
+    file: PathBuf,
+}
+
+fn cards(format: Format, out: &Path, edge: &Edge) -> anyhow::Result<()> {
+    let cards = Act::ALL.map(|act| (act.name().to(Language::English), act.card()));
+    let labels = cards.iter().map(|(name, code)| Ok((code.to_string(), Label::card(name, code)?)));
+    write(format, out, labels.collect::<anyhow::Result<_>>()?)?;
+    let made = cards.map(|(_, text)| MadeCard { text, file: file_of(format, out, text) });
+    edge.output.rows(&["on the card", "file"], &made, |made| {
+        vec![made.text.to_owned(), made.file.display().to_string()]
     });
     Ok(())
 }
@@ -143,6 +163,29 @@ fn unknown(product: &ProductCode) -> Failure {
         .advise("have the authority allot the product to this factory, or say it with --check-digit")
 }
 
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+/// The file that holds the label of this name.
+fn file_of(format: Format, out: &Path, name: &str) -> PathBuf {
+    match format {
+        Format::Svg => out.join(format!("{name}.svg")),
+        Format::Pdf => out.to_owned(),
+    }
+}
+
+/// Writes the labels, each with its name.
+fn write(format: Format, out: &Path, labels: Vec<(String, Label)>) -> anyhow::Result<()> {
+    let write = |path: &Path, bytes: &[u8]| {
+        fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    match format {
+        Format::Pdf => {
+            let labels: Vec<Label> = labels.into_iter().map(|(_, label)| label).collect();
+            write(out, &label::pdf(&labels))
+        }
+        Format::Svg => {
+            fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+            labels.iter().try_for_each(|(name, label)| {
+                write(&file_of(format, out, name), label::svg(label).as_bytes())
+            })
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! `touchmark station ...`: the role on the production line.
 
+mod page;
 mod rehearse;
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ use crate::serving::told_to_stop;
 pub enum Command {
     /// Join a gateway with the token that its `invite station` printed
     Join(JoinArguments),
-    /// Take scans from stdin, a line each, and write the device on the port for each
+    /// Take scans from stdin, a line each, or from the operator's page, and write the device on the port for each
     Serve(ServeArguments),
     /// Write one device
     Write(WriteArguments),
@@ -48,6 +50,9 @@ pub struct ServeArguments {
     /// The device on the port: tcp:HOST:PORT, serial:PATH or http://HOST:PORT/soap
     #[arg(long, value_name = "ADDRESS")]
     device: Option<DeviceAddress>,
+    /// Serve the operator's page at this address of this machine; scans then come from there
+    #[arg(long, value_name = "ADDRESS")]
+    console: Option<SocketAddr>,
     #[command(flatten)]
     role: StationArguments,
 }
@@ -89,6 +94,9 @@ async fn serve(arguments: &ServeArguments, edge: &Edge) -> anyhow::Result<()> {
     let device = device(arguments.device.as_ref(), &config)?;
     let station = open(&config, edge)?;
     let output = edge.output;
+    if let Some(address) = page::address(arguments.console, &config)? {
+        return page::serve(address, station, device, &config, edge).await;
+    }
     output.note(format!("ready: scan a rating plate; the device is at {device}"));
     let told_to_stop = told_to_stop()?;
     tokio::select! {

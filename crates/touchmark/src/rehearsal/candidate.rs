@@ -13,6 +13,7 @@ use identity::profile::{
 use identity::{Clock, DeviceNumber, HardwareUid, ProductCode, Random, Serial};
 use message::allotment::CheckDigitName;
 use message::join::JoinToken;
+use message::operator::BadgeCode;
 use message::result::WriteOutcome;
 use seal::PreWriteKey;
 use tokio::net::TcpListener;
@@ -58,6 +59,7 @@ pub struct Task {
 /// A station under trial.
 pub struct Candidate {
     gateway: RehearsalGateway,
+    badge: BadgeCode,
     trials: Vec<(Task, Arc<FaultyDevice>)>,
     _serving: JoinSet<()>,
 }
@@ -80,9 +82,13 @@ impl Candidate {
     pub async fn start(host: &str, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> anyhow::Result<Self> {
         let mut key = [0; PreWriteKey::BYTES];
         random.fill(&mut key);
+        let mut code = [0; BadgeCode::RANDOM_BYTES];
+        random.fill(&mut code);
+        let badge = BadgeCode::new(code);
         let pre_write_key = || anyhow::Ok(PreWriteKey::new(KEY_IDENTIFIER.parse()?, &key));
         let authority = RehearsalAuthority::new(Some(pre_write_key()?), Arc::clone(&clock), random)?;
         let gateway = RehearsalGateway::start(host, Arc::new(authority), clock).await?;
+        gateway.add_operator(&badge)?;
         for (product, profile) in products()? {
             gateway.add_product(product, CheckDigitName::None, profile);
         }
@@ -101,7 +107,7 @@ impl Candidate {
                 tracing::warn!(%error, "a device of the rehearsal ended");
             });
         }
-        Ok(Self { gateway, trials, _serving: serving })
+        Ok(Self { gateway, badge, trials, _serving: serving })
     }
 
     /// The token with which the station joins the gateway.
@@ -110,6 +116,11 @@ impl Candidate {
     /// None that a caller could cause.
     pub fn invite(&self) -> anyhow::Result<JoinToken> {
         self.gateway.invite()
+    }
+
+    /// The badge with which someone signs on at the station's page, where it has one.
+    pub fn badge(&self) -> &BadgeCode {
+        &self.badge
     }
 
     /// What the station has to do.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
+use cert::Fingerprint;
 use cert::tls::HostTrust;
 use identity::profile::{CredentialProfile, KeyOrigin};
 use identity::{Clock, CredentialState, DeviceNumber, HardwareUid, Member, ProductCode};
@@ -15,6 +16,7 @@ use message::allotment::{Allotment, CheckDigitName, Credentials, ProductAllotmen
 use message::bytes::SecretBytes;
 use message::join::{JoinRequest, JoinToken, Membership};
 use message::lease::{AttemptId, Lease, LeaseRequest};
+use message::operator::{BadgeCode, Operator, Operators};
 use message::pack::CredentialPack;
 use message::problem::ProblemCode;
 use message::result::{WriteOutcome, WriteResultResponse, WriteResultTransmission};
@@ -39,6 +41,7 @@ pub struct Books {
     planned: BTreeMap<DeviceNumber, Planned>,
     leases: BTreeMap<DeviceNumber, (HardwareUid, RehearsalPack)>,
     secret: Option<SecretBytes>,
+    operators: Operators,
     /// Every lease that was asked for, also those refused.
     pub asked: Vec<LeaseRequest>,
     /// Every result once, as it was told.
@@ -86,6 +89,7 @@ impl RehearsalGateway {
         let router = Router::new()
             .route("/v1/join", post(join))
             .route("/v1/allotment", get(allotment))
+            .route("/v1/operators", get(operators))
             .route("/v1/leases", post(lease))
             .route("/v1/results", post(result))
             .with_state(Arc::clone(&shared));
@@ -105,6 +109,16 @@ impl RehearsalGateway {
     /// Says what a product's plates look like and its devices take.
     pub fn add_product(&self, product: ProductCode, check_digit: CheckDigitName, profile: CredentialProfile) {
         self.books().products.insert(product, (check_digit, profile));
+    }
+
+    /// Tells stations of an operator and their badge.
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn add_operator(&self, badge: &BadgeCode) -> anyhow::Result<()> {
+        let badge_sha256 = Fingerprint::of(badge.expose().as_bytes()).to_string();
+        self.books().operators.operators.push(Operator { name: "rehearsal".parse()?, badge_sha256 });
+        Ok(())
     }
 
     /// Plans a device.
@@ -169,6 +183,10 @@ async fn join(State(inside): Shared, Json(request): Json<JoinRequest>) -> Result
 async fn allotment(State(inside): Shared, _: Station) -> Json<Allotment> {
     let products = inside.books().products.iter().map(product_allotment).collect();
     Json(Allotment { factory: "rehearsal".parse().expect("a name of small letters"), products })
+}
+
+async fn operators(State(inside): Shared, _: Station) -> Json<Operators> {
+    Json(inside.books().operators.clone())
 }
 
 fn product_allotment(

@@ -61,6 +61,18 @@ fn a_list_becomes_a_pdf_with_a_page_each() {
 }
 
 #[test]
+fn cards_say_what_a_station_understands() {
+    let site = Site::new();
+    let made = lines(&site.run(&["label", "cards", "--out", &site.file("cards")]));
+    let texts: Vec<_> = made.iter().map(|card| card["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["C-SCRAP", "C-CANCEL", "C-SIGN-OFF"]);
+    for card in &made {
+        let file = PathBuf::from(card["file"].as_str().unwrap());
+        assert_eq!(decoded(&rasterised_svg(&file)), both_codes(card["text"].as_str().unwrap()));
+    }
+}
+
+#[test]
 fn the_plan_says_which_plates_are_needed() {
     let (site, _authority, _gateway) = Site::with_stock(3);
     site.json(&[

@@ -111,7 +111,9 @@ async fn qualify_station(host: &str, edge: &Edge) -> anyhow::Result<Vec<Verdict>
         .await
         .with_context(|| format!("cannot rehearse at {host}"))?;
     let token = candidate.invite()?.to_text();
-    edge.output.object(&Invited { token: &token }, format!("join token: {token}"));
+    let badge = candidate.badge().expose();
+    let text = format!("join token: {token}\nbadge, where the station has a page: {badge}");
+    edge.output.object(&Invited { token: &token, badge }, text);
     for task in candidate.tasks() {
         let (scan, device) = (task.scan.to_string(), format!("tcp:{}", task.device));
         let text = format!("scan {scan} at {device}");
@@ -132,10 +134,11 @@ async fn qualify_station(host: &str, edge: &Edge) -> anyhow::Result<Vec<Verdict>
 /// More than anyone types before pressing Enter.
 const ENTER_BYTES_MAX: u64 = 1_024;
 
-/// What is printed first: how the station joins.
+/// What is printed first: how the station joins, and who signs on there.
 #[derive(Serialize)]
 struct Invited<'a> {
     token: &'a str,
+    badge: &'a str,
 }
 
 /// What is printed for each device: what the station is to do.

@@ -67,12 +67,16 @@ pub(crate) async fn recognize(
     snapshot: &mut Snapshot,
     sender: &DeviceIdentity,
 ) -> Result<Result<Standing, Incident>, StoreError> {
-    let shown = ShownKey {
+    let standing = device::standing(snapshot, &sender.number, Some(&shown_key(sender))).await?;
+    Ok(check_session(sender, &standing).map(|()| standing))
+}
+
+/// The key that a session shows.
+pub(crate) fn shown_key(sender: &DeviceIdentity) -> ShownKey {
+    ShownKey {
         public_key_sha256: *sender.spki_sha256.as_bytes(),
         issuer_sha256: *sender.issuer_sha256.as_bytes(),
-    };
-    let standing = device::standing(snapshot, &sender.number, Some(&shown)).await?;
-    Ok(check_session(sender, &standing).map(|()| standing))
+    }
 }
 
 /// That this device is in quarantine.
@@ -82,7 +86,7 @@ pub(crate) fn quarantined(number: &DeviceNumber) -> Incident {
 
 /// Whether the session is that of the device that the authority named: a key of its number, its issuer, and a
 /// certificate in use.
-fn check_session(sender: &DeviceIdentity, standing: &Standing) -> Result<(), Incident> {
+pub(crate) fn check_session(sender: &DeviceIdentity, standing: &Standing) -> Result<(), Incident> {
     let number = &sender.number;
     if standing.registered.is_none() {
         let detail = format!("{number} is not registered here, or not yet");

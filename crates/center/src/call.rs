@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use cert::DeviceIdentity;
 use identity::{DeviceNumber, Member};
@@ -84,26 +85,31 @@ impl Center {
         let call = parse(form.kind(), &raw).map_err(CenterError::Malformed)?;
         let mut nonce = [0; Nonce::BYTES];
         self.random.fill(&mut nonce);
-        let fresh = Fresh { nonce: Nonce::new(nonce), address };
-        let (now, center) = (self.desk.now(), self.member.clone());
+        let entry = NewEntry {
+            time: self.desk.now(),
+            kind: form.kind(),
+            device: call.device_number.clone(),
+            number: Some(number_of(&call)),
+            through: None,
+            raw,
+        };
+        let address = address.map(|address| address.to_string());
+        let arrived = Arc::new(Arrived { sender, call, entry, nonce: Nonce::new(nonce), address });
+        if let Some(answer) = self.together.take(&arrived).await {
+            return Ok(answer);
+        }
+        let (center, arrived) = (self.member.clone(), Arc::unwrap_or_clone(arrived));
         let taken: Result<Result<CallAnswer, Incident>, StoreError> = self
             .desk
             .store
             .write(move |transaction| {
                 Box::pin(async move {
-                    let entry = NewEntry {
-                        time: now,
-                        kind: form.kind(),
-                        device: call.device_number.clone(),
-                        number: Some(number_of(&call)),
-                        through: None,
-                        raw,
-                    };
-                    let taken = take(transaction, &center, &sender, entry, &call, fresh).await?;
+                    let (device, now) = (arrived.sender.number.clone(), arrived.entry.time);
+                    let taken = take(transaction, &center, arrived).await?;
                     if let Err(Incident { kind, detail }) = &taken
                         && is_settled(*kind)
                     {
-                        incident::note(transaction, &sender.number, kind.as_str(), detail, now).await?;
+                        incident::note(transaction, &device, kind.as_str(), detail, now).await?;
                     }
                     Ok(taken)
                 })
@@ -158,30 +164,32 @@ pub(crate) fn number_of(call: &Call) -> CallNumber {
     CallNumber { boot: call.boot.get(), sequence: call.sequence.get() }
 }
 
-/// What a call has that is not in it.
-#[derive(Clone, Copy)]
-struct Fresh {
+/// A call as it came in.
+#[derive(Clone)]
+pub(crate) struct Arrived {
+    /// Who the session says that it is from.
+    pub(crate) sender: DeviceIdentity,
+    pub(crate) call: Call,
+    pub(crate) entry: NewEntry,
     /// The nonce of its answer, if it gets one of its own.
-    nonce: Nonce,
+    pub(crate) nonce: Nonce,
     /// Where it came from.
-    address: Option<SocketAddr>,
+    pub(crate) address: Option<String>,
 }
 
 async fn take(
     transaction: &mut Transaction,
     center: &Member,
-    sender: &DeviceIdentity,
-    mut entry: NewEntry,
-    call: &Call,
-    fresh: Fresh,
+    arrived: Arrived,
 ) -> Result<Result<CallAnswer, Incident>, StoreError> {
-    let Admitted { caller, about, through } = match admit(transaction, sender, call).await? {
+    let Arrived { sender, call, mut entry, nonce, address } = arrived;
+    let call = &call;
+    let Admitted { caller, about, through } = match admit(transaction, &sender, call).await? {
         Ok(admitted) => admitted,
         Err(incident) => return Ok(Err(incident)),
     };
     entry.through = through;
     let place = place(transaction, &caller, &entry, call).await?;
-    let address = fresh.address.map(|address| address.to_string());
     if caller.is_quarantined {
         let is_following = place.is_in_line(call, &caller);
         quarantine::note_refused(transaction, &entry.device, is_following, entry.time).await?;
@@ -205,12 +213,12 @@ async fn take(
     };
     entry.time = caller.journal.next_time(entry.time);
     let (answer, asked) =
-        make_of(transaction, entry.time, call, subject, standing, fresh.nonce, center).await?;
+        make_of(transaction, entry.time, call, subject, standing, nonce, center).await?;
     let text = serde_json::to_string(&answer).expect("an answer is plain data");
     let answered = Answered {
         chain: caller.chain,
         answer: &text,
-        nonce: fresh.nonce.as_bytes(),
+        nonce: nonce.as_bytes(),
         is_chained: call.previous.is_some(),
         about: about.as_ref().map(|(device, _)| device),
         address: address.as_deref(),
@@ -311,7 +319,7 @@ async fn names_last_call(
 }
 
 /// Whether the device has room for the counters that the call names.
-fn check_counters(call: &Call, standing: &Standing) -> Result<(), Incident> {
+pub(crate) fn check_counters(call: &Call, standing: &Standing) -> Result<(), Incident> {
     let Event::Counter { counters } = &call.event else { return Ok(()) };
     let is_new =
         |counter: &&Counter| standing.counters.iter().all(|known| known.name != counter.name.as_str());
@@ -361,7 +369,7 @@ async fn make_of(
         let readings: Vec<Reading> = meters.read(device, counters, settled);
         reading::insert(transaction, &readings).await?;
     }
-    meters.store(transaction, device).await?;
+    counter::set(transaction, &meters.counters(device)).await?;
     let asked = match standing.rollout {
         Some(rollout) => rollout::ask(transaction, rollout, device, runs, id + 1, time).await?,
         None => None,
@@ -390,13 +398,13 @@ pub(crate) fn command_of(text: &str) -> Result<Command, StoreError> {
 }
 
 /// A device's counters during one call.
-struct Meters {
+pub(crate) struct Meters {
     before: BTreeMap<String, Meter>,
     changed: BTreeMap<String, Meter>,
 }
 
 impl Meters {
-    fn of(counters: &[counter::Counter]) -> Self {
+    pub(crate) fn of(counters: &[counter::Counter]) -> Self {
         let meter = |counter: &counter::Counter| {
             (counter.name.clone(), Meter { base: counter.base, is_held: counter.is_held })
         };
@@ -409,7 +417,13 @@ impl Meters {
         self.changed.entry(name.to_owned()).or_insert(before)
     }
 
-    fn read(&mut self, device: &DeviceNumber, counters: &[Counter], settled: Settled) -> Vec<Reading> {
+    /// Takes the readings of a call, which is the entry that settles what counts of them.
+    pub(crate) fn read(
+        &mut self,
+        device: &DeviceNumber,
+        counters: &[Counter],
+        settled: Settled,
+    ) -> Vec<Reading> {
         let read = |counter: &Counter| {
             let value = counter.value.number();
             let base = self.changed(counter.name.as_str()).read(value);
@@ -424,12 +438,13 @@ impl Meters {
         counters.iter().map(read).collect()
     }
 
-    async fn store(self, transaction: &mut Transaction, device: &DeviceNumber) -> Result<(), StoreError> {
-        let counters: Vec<counter::Counter> = self
-            .changed
+    /// The counters that have changed.
+    pub(crate) fn counters(self, device: &DeviceNumber) -> Vec<(DeviceNumber, counter::Counter)> {
+        self.changed
             .into_iter()
-            .map(|(name, meter)| counter::Counter { name, base: meter.base, is_held: meter.is_held })
-            .collect();
-        counter::set(transaction, device, &counters).await
+            .map(|(name, meter)| {
+                (device.clone(), counter::Counter { name, base: meter.base, is_held: meter.is_held })
+            })
+            .collect()
     }
 }

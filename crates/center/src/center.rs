@@ -13,6 +13,7 @@ use transport::{Client, HostTls};
 
 use crate::desk::Desk;
 use crate::files::Files;
+use crate::together::Together;
 
 /// How a center works.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +34,7 @@ impl Default for Settings {
 pub struct Center {
     pub(crate) member: Member,
     pub(crate) desk: Desk,
+    pub(crate) together: Together,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) files: Files,
     /// Where devices come in, to end what a device has open that may not come any more.
@@ -59,7 +61,8 @@ impl Center {
     /// The center that its certificate names `member`, with its books.
     pub fn new(member: Member, desk: Desk, random: Arc<dyn Random>, settings: Settings) -> Self {
         let files = Files::new(&settings.files);
-        Self { member, desk, random, files, tls: None, news: News::default(), settings }
+        let together = Together::new(&desk);
+        Self { member, desk, together, random, files, tls: None, news: News::default(), settings }
     }
 
     /// The same center, which serves at `tls` and so can end connections there.

@@ -215,7 +215,7 @@ impl Desk {
                     let name = decision.counter.as_str();
                     reading::settle(transaction, name, &settled).await?;
                     let counter = Counter { name: name.to_owned(), base: meter.base, is_held: meter.is_held };
-                    counter::set(transaction, &device, &[counter]).await?;
+                    counter::set(transaction, &[(device.clone(), counter)]).await?;
                     let body = Audited { device_number: &device, entry: head.id, what: &decision };
                     audit::append(transaction, now, actor.as_str(), "counter.release", &body).await?;
                     Ok(Released {

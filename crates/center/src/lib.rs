@@ -10,6 +10,7 @@
 //! | who may call, and for whom | `admission` |
 //! | which device speaks for which | `management` |
 //! | a call: whether it is new, what it means | `call` |
+//! | ordinary calls that come at the same time, taken as one | `together` |
 //! | whether a call follows the last one, so that copies are found | `chain` |
 //! | what happens when they do not, and what a person decides | `quarantine` |
 //! | the same from devices without a network, in signed files | `bundling` |
@@ -43,6 +44,7 @@ mod register;
 mod replay;
 mod rollout;
 mod routes;
+mod together;
 
 pub use bundling::Imported;
 pub use center::{Center, Settings};

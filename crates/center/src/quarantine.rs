@@ -236,7 +236,7 @@ impl Desk {
 async fn set_back(transaction: &mut Transaction, fork: u64) -> Result<(), StoreError> {
     for Before { device, name, base } in correction::before(transaction, fork).await? {
         reading::drop_held(transaction, &device, &name).await?;
-        counter::set(transaction, &device, &[Counter { name, base, is_held: false }]).await?;
+        counter::set(transaction, &[(device, Counter { name, base, is_held: false })]).await?;
     }
     Ok(())
 }

@@ -39,6 +39,7 @@
 //!
 //!    One writer at a time works on a database (also across processes, on PostgreSQL by an advisory
 //!    lock), so what a unit of work has looked up stays true until it ends. No row locks, no retries.
+//!    Work that very many callers want at once has a [`Batcher`], which does all that waits as one unit.
 //! 4. Tests: one body, run on both databases by `testing::on_both`.
 
 #[macro_use]
@@ -47,6 +48,7 @@ mod statement;
 pub mod audit;
 pub mod authenticator;
 pub mod authority;
+mod batcher;
 pub mod bundle;
 pub mod center;
 mod database;
@@ -62,6 +64,7 @@ pub mod testing;
 mod vault;
 mod writer;
 
+pub use batcher::Batcher;
 pub use database::{Snapshot, Store, Transaction};
 pub use error::StoreError;
 pub use key_ring::{KeyRing, KeyRingError, LockedKeyRing, Slot};

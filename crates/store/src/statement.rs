@@ -95,15 +95,16 @@ macro_rules! fetch_all {
 }
 
 /// `fetch_all_of!(snapshot, "SELECT ... WHERE key IN (", keys, |key| key.to_string(), ")")`: all rows
-/// of many keys; the text, `VALUES` with the keys, then the last text.
+/// of many keys; the text, `VALUES` with the keys, then the last text. A key may be several values, as a row of
+/// `execute_all!` is.
 macro_rules! fetch_all_of {
-    ($snapshot:expr, $before:literal, $keys:expr, |$key:ident| $value:expr, $after:literal) => {
+    ($snapshot:expr, $before:literal, $keys:expr, |$key:ident| ($($value:expr),+ $(,)?), $after:literal) => {
         async {
             let mut found = Vec::new();
             for chunk in $keys.chunks(crate::statement::ROWS_PER_STATEMENT) {
                 let rows = on_connection!($snapshot, connection => {
                     let mut statement = sqlx::QueryBuilder::new($before);
-                    statement.push_values(chunk, |mut values, $key| { values.push_bind($value); });
+                    statement.push_values(chunk, |mut values, $key| { $(values.push_bind($value);)+ });
                     statement.push($after);
                     let query = statement.build_query_as().persistent(crate::statement::recurs(chunk.len()));
                     query.fetch_all(&mut **connection).await
@@ -113,6 +114,9 @@ macro_rules! fetch_all_of {
             Ok::<_, crate::StoreError>(found)
         }
         .await
+    };
+    ($snapshot:expr, $before:literal, $keys:expr, |$key:ident| $value:expr, $after:literal) => {
+        fetch_all_of!($snapshot, $before, $keys, |$key| ($value), $after)
     };
 }
 

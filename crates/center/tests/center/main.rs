@@ -15,3 +15,4 @@ mod quarantine;
 mod requests;
 mod rollouts;
 mod soap;
+mod together;

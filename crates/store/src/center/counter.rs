@@ -15,24 +15,23 @@ pub struct Counter {
     pub is_held: bool,
 }
 
-/// Stores counters of a device.
+/// Stores counters, each with the device that it is of.
 ///
 /// # Errors
 /// The store fails.
 pub async fn set(
     transaction: &mut Transaction,
-    device: &DeviceNumber,
-    counters: &[Counter],
+    counters: &[(DeviceNumber, Counter)],
 ) -> Result<(), StoreError> {
     execute_all!(
         transaction,
         "INSERT INTO counter (device, name, base, held) ",
         counters,
-        |counter| (
-            device.to_string(),
-            counter.name.clone(),
-            counter.base.cast_signed(),
-            i64::from(counter.is_held),
+        |of_device| (
+            of_device.0.to_string(),
+            of_device.1.name.as_str(),
+            of_device.1.base.cast_signed(),
+            i64::from(of_device.1.is_held),
         ),
         " ON CONFLICT (device, name) DO UPDATE SET base = excluded.base, held = excluded.held"
     )?;

@@ -1,6 +1,7 @@
 //! The register: which device is which, and by which keys it is known, as the authority says.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use identity::{CredentialState, DeviceNumber, FirmwareVersion, HardwareUid};
 
@@ -157,37 +158,60 @@ pub async fn standing(
     number: &DeviceNumber,
     shown: Option<&ShownKey>,
 ) -> Result<Standing, StoreError> {
-    let rows: Vec<StandingRow> = fetch_all!(
+    let mut found = standings(snapshot, &[(number, shown)]).await?;
+    found.remove(number).ok_or(StoreError::Corrupt { what: "device" })
+}
+
+/// How many devices stand, each once, as [`standing`] says it of one.
+///
+/// # Errors
+/// The store fails.
+pub async fn standings(
+    snapshot: &mut Snapshot,
+    devices: &[(&DeviceNumber, Option<&ShownKey>)],
+) -> Result<HashMap<DeviceNumber, Standing>, StoreError> {
+    let rows: Vec<StandingRow> = fetch_all_of!(
         snapshot,
-        "SELECT device.state AS registered, \
+        "SELECT asked.column1 AS number, device.state AS registered, \
          (SELECT device_key.state FROM device_key WHERE device_key.number = device.number \
-         AND public_key_sha256 = $2 AND issuer_sha256 = $3) AS state, \
-         (SELECT count(*) FROM device_key WHERE device_key.number = device.number AND issuer_sha256 = $3) \
-         AS keys_of_issuer, \
+         AND public_key_sha256 = asked.column2 AND issuer_sha256 = asked.column3) AS state, \
+         (SELECT count(*) FROM device_key WHERE device_key.number = device.number \
+         AND issuer_sha256 = asked.column3) AS keys_of_issuer, \
          last.id AS last_id, last.number AS last_number, last.nonce AS last_nonce, last.chained, \
          before.chain AS before_chain, before.released_by, \
-         (SELECT count(*) FROM request WHERE request.device = asked.number AND finished_by IS NULL) \
+         (SELECT count(*) FROM request WHERE request.device = asked.column1 AND finished_by IS NULL) \
          AS requests, firmware, (SELECT max(rollout.id) FROM rollout \
-         WHERE rollout.product = $4 AND rollout.state IN ('running', 'rolling-back')) AS rollout, \
+         WHERE rollout.product = asked.column4 AND rollout.state IN ('running', 'rolling-back')) AS rollout, \
          head.id AS head_id, head.time AS head_time, head.hash AS head_hash, \
-         counter.name AS counter, counter.base, counter.held \
-         FROM (SELECT CAST($1 AS text) AS number) AS asked \
-         LEFT JOIN device ON device.number = asked.number \
+         counter.name AS counter, counter.base, counter.held FROM (",
+        devices,
+        |asked| (
+            asked.0.to_string(),
+            asked.1.map_or(&[][..], |shown| &shown.public_key_sha256[..]),
+            asked.1.map_or(&[][..], |shown| &shown.issuer_sha256[..]),
+            asked.0.product().as_str(),
+        ),
+        ") AS asked \
+         LEFT JOIN device ON device.number = asked.column1 \
          LEFT JOIN journal AS head ON head.id = (SELECT max(id) FROM journal) \
-         LEFT JOIN quarantine AS before ON before.device = asked.number AND before.chain = \
-         (SELECT max(chain) FROM quarantine WHERE quarantine.device = asked.number) \
+         LEFT JOIN quarantine AS before ON before.device = asked.column1 AND before.chain = \
+         (SELECT max(chain) FROM quarantine WHERE quarantine.device = asked.column1) \
          LEFT JOIN journal AS last ON last.id = \
-         (SELECT id FROM journal WHERE journal.device = asked.number AND journal.number IS NOT NULL \
+         (SELECT id FROM journal WHERE journal.device = asked.column1 AND journal.number IS NOT NULL \
          AND journal.chain = CASE WHEN before.released_by IS NULL THEN COALESCE(before.chain, 0) \
          ELSE before.chain + 1 END ORDER BY journal.number DESC LIMIT 1) \
-         LEFT JOIN counter ON counter.device = asked.number",
-        number.to_string(),
-        shown.map_or(&[][..], |shown| &shown.public_key_sha256[..]),
-        shown.map_or(&[][..], |shown| &shown.issuer_sha256[..]),
-        number.product().as_str(),
+         LEFT JOIN counter ON counter.device = asked.column1"
     )?;
-    let counters = rows.iter().filter_map(StandingRow::counter).collect::<Result<_, _>>()?;
-    rows.into_iter().next().ok_or(StoreError::Corrupt { what: "device" })?.standing(counters)
+    let mut found = HashMap::with_capacity(devices.len());
+    for row in rows {
+        let counter = row.counter().transpose()?;
+        let standing: &mut Standing = match found.entry(parsed("device.number", &row.number)?) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(row.standing()?),
+        };
+        standing.counters.extend(counter);
+    }
+    Ok(found)
 }
 
 /// Stores what a device says that it runs.
@@ -261,6 +285,7 @@ impl TryFrom<ListedRow> for Listed {
 /// One for each counter of the device, or one without.
 #[derive(sqlx::FromRow)]
 struct StandingRow {
+    number: String,
     registered: Option<String>,
     state: Option<String>,
     keys_of_issuer: i64,
@@ -299,7 +324,8 @@ impl StandingRow {
         }))
     }
 
-    fn standing(self, counters: Vec<Counter>) -> Result<Standing, StoreError> {
+    /// What it says of the device, without its counters.
+    fn standing(self) -> Result<Standing, StoreError> {
         let last_call = self.last_call()?;
         let journal = match (self.head_id, self.head_time, self.head_hash) {
             (Some(id), Some(time), Some(hash)) => Head { id: count("journal.id", id)?, time, hash },
@@ -316,7 +342,7 @@ impl StandingRow {
             requests: count("request", self.requests)?,
             firmware: self.firmware.map(|version| parsed("device.firmware", &version)).transpose()?,
             rollout: self.rollout.map(|id| count("rollout.id", id)).transpose()?,
-            counters,
+            counters: Vec::new(),
             journal,
         })
     }

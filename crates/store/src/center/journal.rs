@@ -102,6 +102,17 @@ pub struct Answered<'a> {
     pub address: Option<&'a str>,
 }
 
+/// An entry with its place: where the journal ends once it is appended.
+#[derive(Clone, Copy, Debug)]
+pub struct Appended<'a> {
+    /// Where the journal ends then.
+    pub head: &'a Head,
+    /// The entry.
+    pub entry: &'a NewEntry,
+    /// What a call is answered.
+    pub answered: Option<Answered<'a>>,
+}
+
 /// The last call of a device.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LastCall {
@@ -209,26 +220,42 @@ pub async fn append(
     answered: Option<Answered<'_>>,
 ) -> Result<Head, StoreError> {
     let head = head.followed_by(entry);
-    execute!(
+    append_all(transaction, &[Appended { head: &head, entry, answered }]).await?;
+    Ok(head)
+}
+
+/// Appends entries, the first of them where this unit of work has seen the journal end.
+///
+/// # Errors
+/// A device has made a call of one of these numbers, or the store fails.
+pub async fn append_all(
+    transaction: &mut Transaction,
+    entries: &[Appended<'_>],
+) -> Result<(), StoreError> {
+    execute_all!(
         transaction,
         "INSERT INTO journal (id, time, kind, device, number, raw, hash, answer, nonce, chained, address, chain, \
-         through, about) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        head.id.cast_signed(),
-        entry.time,
-        entry.kind.as_str(),
-        entry.device.to_string(),
-        entry.number.map(CallNumber::stored),
-        &entry.raw,
-        &head.hash,
-        answered.map(|answered| answered.answer),
-        answered.map(|answered| answered.nonce.as_slice()),
-        answered.map(|answered| i64::from(answered.is_chained)),
-        answered.and_then(|answered| answered.address),
-        answered.map_or(0, |answered| answered.chain).cast_signed(),
-        entry.through.as_ref().map(DeviceNumber::to_string),
-        answered.and_then(|answered| answered.about).map(DeviceNumber::to_string),
+         through, about) ",
+        entries,
+        |appended| (
+            appended.head.id.cast_signed(),
+            appended.entry.time,
+            appended.entry.kind.as_str(),
+            appended.entry.device.to_string(),
+            appended.entry.number.map(CallNumber::stored),
+            appended.entry.raw.as_slice(),
+            appended.head.hash.as_slice(),
+            appended.answered.map(|answered| answered.answer),
+            appended.answered.map(|answered| answered.nonce.as_slice()),
+            appended.answered.map(|answered| i64::from(answered.is_chained)),
+            appended.answered.and_then(|answered| answered.address),
+            appended.answered.map_or(0, |answered| answered.chain).cast_signed(),
+            appended.entry.through.as_ref().map(DeviceNumber::to_string),
+            appended.answered.and_then(|answered| answered.about).map(DeviceNumber::to_string),
+        ),
+        ""
     )?;
-    Ok(head)
+    Ok(())
 }
 
 /// The calls of this number that the device has made, one a chain, the last chain's first.

@@ -41,5 +41,6 @@ fn told(found: device_registration::DeviceRegistration) -> Result<DeviceRegistra
         expires,
         renew_from: expires.zip(before).map(|(expires, before)| expires - before),
         hardware_uid: found.hardware_uid,
+        new_board: found.is_new_board,
     })
 }

@@ -135,7 +135,12 @@ pub(crate) fn parse(kind: Kind, raw: &[u8]) -> Result<Call, String> {
         Kind::SoapCall => Envelope::parse(raw)
             .and_then(|envelope| envelope.message())
             .map_err(|fault| fault.problem().detail.clone())?,
-        Kind::Request | Kind::Release | Kind::Fork | Kind::Readmission | Kind::Management => {
+        Kind::Request
+        | Kind::Release
+        | Kind::Fork
+        | Kind::Readmission
+        | Kind::Management
+        | Kind::NewBoard => {
             return Err("this is no call".to_owned());
         }
     };
@@ -281,12 +286,13 @@ async fn place(
 ) -> Result<Place, StoreError> {
     let (number, last) = (number_of(call), standing.last_call.as_ref());
     let is_late = last.is_some_and(|last| number <= last.number);
-    // What was taken in an earlier chain may still be repeated in the next.
-    let taken = if is_late || standing.chain > 0 {
+    // What was taken in an earlier chain may still be repeated in the next, but not by a new board.
+    let mut taken = if is_late || standing.chain > standing.board_chain {
         journal::find_calls(transaction, &entry.device, number).await?
     } else {
         Vec::new()
     };
+    taken.retain(|taken| taken.chain >= standing.board_chain);
     if let Some(same) = taken.iter().find(|taken| taken.raw == entry.raw) {
         let corrupt = |_| StoreError::Corrupt { what: "journal.answer" };
         return serde_json::from_str(&same.answer).map(Place::Repeated).map_err(corrupt);

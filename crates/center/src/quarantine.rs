@@ -128,8 +128,7 @@ pub(crate) async fn begin(
 ) -> Result<(), StoreError> {
     let device = &refused.device;
     let last = standing.last_call.as_ref().map_or(0, |last| last.id);
-    let before = quarantine::last(transaction, device).await?;
-    let chain_began = before.and_then(|before| before.released_by).unwrap_or(0);
+    let chain_began = standing.chain_began;
     let (sign, since) = match call.previous {
         None | Some(Nonce::NONE) => (Sign::NoAnswer, chain_began),
         Some(nonce) => match journal::answered_with(transaction, device, nonce.as_bytes()).await? {

@@ -9,13 +9,16 @@ use cert::ExpiredDevice;
 use identity::{CredentialState, DeviceNumber};
 use message::bytes::Bytes;
 use message::fleet::{DeviceRegistration, DeviceRegistrations};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use store::audit::{self, Actor};
 use store::center::device::{self, Device};
-use store::center::feed;
+use store::center::journal::{self, Kind};
+use store::center::{chain, feed};
+use store::{StoreError, Transaction};
 use transport::{Client, Peer};
 
 use crate::center::Center;
+use crate::desk::new_entry;
 use crate::error::CenterError;
 
 impl Center {
@@ -57,17 +60,22 @@ impl Center {
                     let before = feed::position(transaction).await?.sequence;
                     let mut stored = before;
                     let mut devices: Vec<Device> = Vec::new();
-                    let mut entries = Vec::new();
+                    let (mut entries, mut new_boards) = (Vec::new(), Vec::new());
                     for record in registrations.records.iter().filter(|record| record.sequence > before) {
                         if record.sequence != stored + 1 {
                             return Err(CenterError::Gap { expected: stored + 1, found: record.sequence });
                         }
                         stored = record.sequence;
-                        devices.push(device_of(record)?);
+                        let device = device_of(record)?;
+                        if record.new_board && is_admitted(record) {
+                            new_boards.push((device.number.clone(), device.public_key_sha256));
+                        }
+                        devices.push(device);
                         entries.push(Entry { device_number: &record.device_number, state: record.state });
                     }
                     if !entries.is_empty() {
                         device::register(transaction, &devices).await?;
+                        begin_chains(transaction, now, &new_boards).await?;
                         audit::append(transaction, now, actor.as_str(), "device.register", &entries).await?;
                     }
                     Ok(feed::advance(transaction, stored, now).await?)
@@ -95,6 +103,32 @@ impl Center {
             tracing::info!(ended, "devices were shut out while they were connected");
         }
     }
+}
+
+/// What the authority says of a board that took the place of another, as the journal keeps it: the board's key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewBoard {
+    pub(crate) public_key_sha256: Bytes,
+}
+
+/// Begins a chain of calls for each of these new boards, by its key, once.
+async fn begin_chains(
+    transaction: &mut Transaction,
+    now: i64,
+    new_boards: &[(DeviceNumber, [u8; 32])],
+) -> Result<(), StoreError> {
+    for (device, key) in new_boards {
+        if chain::has_begun(transaction, device, key).await? {
+            continue;
+        }
+        let head = journal::head(transaction).await?;
+        let what = NewBoard { public_key_sha256: Bytes(key.to_vec()) };
+        let entry = new_entry(&head, now, Kind::NewBoard, device, &what);
+        let head = journal::append(transaction, &head, &entry, None).await?;
+        chain::begin(transaction, device, head.id, Some(key)).await?;
+    }
+    Ok(())
 }
 
 /// Whether a device may still call with this key, by what the authority says last.

@@ -21,6 +21,7 @@ use crate::invoice::{Fault, InvoiceError, Part};
 use crate::management::Managed;
 use crate::meter::Meter;
 use crate::quarantine::{Doubt, Forked, Readmission};
+use crate::register::NewBoard;
 
 /// The journal, read again from its first entry.
 pub(crate) struct Replay {
@@ -105,6 +106,12 @@ impl Replay {
             }
             Kind::Fork => self.fork(entry, &read(entry)?),
             Kind::Readmission => self.readmit(entry, &read(entry)?),
+            Kind::NewBoard => {
+                read::<NewBoard>(entry)?;
+                let device = self.devices.entry(entry.device.clone()).or_default();
+                (device.last_call, device.last_name) = (None, None);
+                Ok(())
+            }
             Kind::Management => {
                 let Managed { intermediate, speaks, .. } = read(entry)?;
                 if speaks {

@@ -59,8 +59,8 @@ fn is_ordinary(Arrived { sender, call, .. }: &Arrived, standing: &Standing) -> b
         && !chain::is_fork(last, call.previous.as_ref());
     let is_nothing_asked = standing.requests == 0 && standing.rollout.is_none();
     let runs_as_known = call.firmware.is_none() || call.firmware == standing.firmware;
-    // A call of an earlier chain may be repeated in a later one.
-    let is_first_chain = standing.chain == 0 && !standing.is_quarantined;
+    // A call of an earlier chain may be repeated in a later one of the same board.
+    let is_first_chain = standing.chain == standing.board_chain && !standing.is_quarantined;
     is_next
         && is_nothing_asked
         && runs_as_known
@@ -72,6 +72,7 @@ fn is_ordinary(Arrived { sender, call, .. }: &Arrived, standing: &Standing) -> b
 /// A call that is taken.
 struct Taken<'a> {
     arrived: &'a Arrived,
+    chain: u64,
     entry: NewEntry,
     /// Where the journal ends with it.
     head: Head,
@@ -122,7 +123,7 @@ async fn take_all(
         let text = serde_json::to_string(&answer).expect("an answer is plain data");
         answers.push(Some(answer));
         end = Some(head.clone());
-        taken.push(Taken { arrived: one, entry, head, answer: text });
+        taken.push(Taken { arrived: one, chain: standing.chain, entry, head, answer: text });
     }
     let entries: Vec<Appended<'_>> = taken.iter().map(Taken::appended).collect();
     journal::append_all(transaction, &entries).await?;
@@ -134,7 +135,7 @@ async fn take_all(
 impl Taken<'_> {
     fn appended(&self) -> Appended<'_> {
         let answered = Answered {
-            chain: 0,
+            chain: self.chain,
             answer: &self.answer,
             nonce: self.arrived.nonce.as_bytes(),
             is_chained: self.arrived.call.previous.is_some(),

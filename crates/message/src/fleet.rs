@@ -59,6 +59,10 @@ pub struct DeviceRegistration {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(value_type = Option<String>, example = "0011223344556677")]
     pub hardware_uid: Option<HardwareUid>,
+    /// Whether it was made for a board that took the place of another, whose memory knows nothing of what the one
+    /// before has said.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub new_board: bool,
 }
 
 #[cfg(test)]
@@ -67,9 +71,9 @@ mod tests {
 
     #[test]
     fn records_read_back() {
-        let json = r#"{"records":[{"sequence":1,"time":1767225600,"deviceNumber":"A123-654321","state":"verified","publicKeySha256":"AAAA","issuerSha256":"AAAA","expires":1798761600,"renewFrom":1796169600,"hardwareUid":"0011223344556677"},{"sequence":2,"time":1767225601,"deviceNumber":"A123-654321","state":"voided","publicKeySha256":"AAAA","issuerSha256":"AAAA"}]}"#;
+        let json = r#"{"records":[{"sequence":1,"time":1767225600,"deviceNumber":"A123-654321","state":"verified","publicKeySha256":"AAAA","issuerSha256":"AAAA","expires":1798761600,"renewFrom":1796169600,"hardwareUid":"0011223344556677"},{"sequence":2,"time":1767225601,"deviceNumber":"A123-654321","state":"voided","publicKeySha256":"AAAA","issuerSha256":"AAAA"},{"sequence":3,"time":1767225602,"deviceNumber":"A123-654321","state":"leased","publicKeySha256":"AAAB","issuerSha256":"AAAA","newBoard":true}]}"#;
         let registrations: DeviceRegistrations = serde_json::from_str(json).unwrap();
-        assert_eq!(registrations.records.len(), 2);
+        assert_eq!(registrations.records.len(), 3);
         assert_eq!(serde_json::to_string(&registrations).unwrap(), json);
     }
 }

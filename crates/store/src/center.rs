@@ -2,6 +2,7 @@
 //!
 //! A file a noun, with the tables of `migrations/center`. Nothing here is secret.
 
+pub mod chain;
 pub mod correction;
 pub mod counter;
 pub mod device;

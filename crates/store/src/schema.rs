@@ -73,6 +73,7 @@ const CENTER: &[Step] = &[
     ("firmware", include_str!("../migrations/center/firmware.sql")),
     ("managed", include_str!("../migrations/center/managed.sql")),
     STAFF,
+    ("chain", include_str!("../migrations/center/chain.sql")),
 ];
 
 impl Schema {

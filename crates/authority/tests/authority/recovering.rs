@@ -474,8 +474,12 @@ async fn a_new_board_takes_the_number_once_the_old_identity_is_void() {
         assert_eq!(chronicle.successors[0].cause.as_str(), "board-swap");
         // Centers hear that the old key is void before they hear of the new one.
         let told = desk.device_registrations(0).await.unwrap().records;
-        let told: Vec<_> = told.iter().map(|told| told.state.as_str()).collect();
-        assert_eq!(told, ["verified", "voided", "leased", "verified"]);
+        let told: Vec<_> = told.iter().map(|told| (told.state.as_str(), told.new_board)).collect();
+        assert_eq!(
+            told,
+            [("verified", false), ("voided", false), ("leased", true), ("verified", true)],
+            "and of the new one that it is another board's"
+        );
         field.plant.conserved().await;
     })
     .await;

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod billing;
+mod boards;
 mod bundles;
 mod chain;
 mod files;

@@ -160,6 +160,12 @@ impl Plant {
         self.center.register(DeviceRegistrations { records }).await.unwrap();
     }
 
+    /// The authority says where a board stands that took the place of another.
+    pub async fn name_new_board(&mut self, device: &Device, state: CredentialState) {
+        let record = DeviceRegistration { new_board: true, ..self.record(device, state) };
+        self.center.register(DeviceRegistrations { records: vec![record] }).await.unwrap();
+    }
+
     fn record(&mut self, device: &Device, state: CredentialState) -> DeviceRegistration {
         self.records += 1;
         let issuer = Certificate::parse(self.issuing.certificate()).unwrap().fingerprint();
@@ -174,6 +180,7 @@ impl Plant {
             expires: None,
             renew_from: None,
             hardware_uid: None,
+            new_board: false,
         }
     }
 

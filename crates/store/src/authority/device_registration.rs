@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use identity::{CredentialState, DeviceNumber, HardwareUid};
 
+use super::successor::SuccessionCause;
 use crate::statement::{count, parsed};
 use crate::{Snapshot, StoreError, Transaction};
 
@@ -29,6 +30,8 @@ pub struct DeviceRegistration {
     pub hardware_uid: Option<HardwareUid>,
     /// How many days before its end the device is to be asked to renew it.
     pub renew_before_days: Option<u32>,
+    /// Whether the certificate was made for a board that took the place of another.
+    pub is_new_board: bool,
 }
 
 /// What a record says, before it has its number.
@@ -119,7 +122,7 @@ pub async fn after(
         snapshot,
         "SELECT sequence, time, device_registration.number, device_registration.state, \
          device_registration.public_key_sha256, ca.certificate AS issuing_certificate, \
-         coalesce(successor.certificate, pack.certificate) AS certificate, device.hardware_uid, before_days \
+         coalesce(successor.certificate, pack.certificate) AS certificate, device.hardware_uid, before_days, successor.cause \
          FROM device_registration JOIN ca ON ca.name = device_registration.issuing_ca \
          JOIN pack ON pack.number = device_registration.number \
          JOIN credential ON credential.number = device_registration.number \
@@ -146,6 +149,7 @@ struct Row {
     certificate: Vec<u8>,
     hardware_uid: Option<String>,
     before_days: Option<i64>,
+    cause: Option<String>,
 }
 
 impl TryFrom<Row> for DeviceRegistration {
@@ -166,6 +170,7 @@ impl TryFrom<Row> for DeviceRegistration {
             certificate: row.certificate,
             hardware_uid: chip.transpose()?,
             renew_before_days: before_days,
+            is_new_board: row.cause.as_deref() == Some(SuccessionCause::BoardSwap.as_str()),
         })
     }
 }

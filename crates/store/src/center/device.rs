@@ -49,8 +49,13 @@ pub struct Standing {
     pub state: Option<CredentialState>,
     /// Whether the CA that signed the certificate which it shows has issued for it.
     pub is_issuer_known: bool,
-    /// Which chain of its calls goes on: 0 for the first, one more after each release from quarantine.
+    /// Which chain of its calls goes on: 0 for the first, one more after each release from quarantine, and with each
+    /// new board.
     pub chain: u64,
+    /// The entry of the journal that this chain began with, 0 for the first.
+    pub chain_began: u64,
+    /// The first chain of the board that it has now.
+    pub board_chain: u64,
     /// Whether it is in quarantine.
     pub is_quarantined: bool,
     /// Its last call of that chain.
@@ -178,7 +183,10 @@ pub async fn standings(
          (SELECT count(*) FROM device_key WHERE device_key.number = device.number \
          AND issuer_sha256 = asked.column3) AS keys_of_issuer, \
          last.id AS last_id, last.number AS last_number, last.nonce AS last_nonce, last.chained, \
-         before.chain AS before_chain, before.released_by, \
+         current.chain, current.entry AS chain_began, (SELECT max(chain) FROM chain \
+         WHERE chain.device = asked.column1 AND board_key_sha256 IS NOT NULL) AS board_chain, \
+         (SELECT count(*) FROM quarantine WHERE quarantine.device = asked.column1 AND released_by IS NULL) \
+         AS quarantines, \
          (SELECT count(*) FROM request WHERE request.device = asked.column1 AND finished_by IS NULL) \
          AS requests, firmware, (SELECT max(rollout.id) FROM rollout \
          WHERE rollout.product = asked.column4 AND rollout.state IN ('running', 'rolling-back')) AS rollout, \
@@ -194,12 +202,11 @@ pub async fn standings(
         ") AS asked \
          LEFT JOIN device ON device.number = asked.column1 \
          LEFT JOIN journal AS head ON head.id = (SELECT max(id) FROM journal) \
-         LEFT JOIN quarantine AS before ON before.device = asked.column1 AND before.chain = \
-         (SELECT max(chain) FROM quarantine WHERE quarantine.device = asked.column1) \
+         LEFT JOIN chain AS current ON current.device = asked.column1 AND current.chain = \
+         (SELECT max(chain) FROM chain WHERE chain.device = asked.column1) \
          LEFT JOIN journal AS last ON last.id = \
          (SELECT id FROM journal WHERE journal.device = asked.column1 AND journal.number IS NOT NULL \
-         AND journal.chain = CASE WHEN before.released_by IS NULL THEN COALESCE(before.chain, 0) \
-         ELSE before.chain + 1 END ORDER BY journal.number DESC LIMIT 1) \
+         AND journal.chain = COALESCE(current.chain, 0) ORDER BY journal.number DESC LIMIT 1) \
          LEFT JOIN counter ON counter.device = asked.column1"
     )?;
     let mut found = HashMap::with_capacity(devices.len());
@@ -293,8 +300,10 @@ struct StandingRow {
     last_number: Option<i64>,
     last_nonce: Option<Vec<u8>>,
     chained: Option<i64>,
-    before_chain: Option<i64>,
-    released_by: Option<i64>,
+    chain: Option<i64>,
+    chain_began: Option<i64>,
+    board_chain: Option<i64>,
+    quarantines: i64,
     requests: i64,
     firmware: Option<String>,
     rollout: Option<i64>,
@@ -331,10 +340,11 @@ impl StandingRow {
             (Some(id), Some(time), Some(hash)) => Head { id: count("journal.id", id)?, time, hash },
             _ => Head::of_nothing(),
         };
-        let before = self.before_chain.map(|chain| count("quarantine.chain", chain)).transpose()?;
         Ok(Standing {
-            chain: before.map_or(0, |chain| chain + u64::from(self.released_by.is_some())),
-            is_quarantined: before.is_some() && self.released_by.is_none(),
+            chain: count("chain.chain", self.chain.unwrap_or(0))?,
+            chain_began: count("chain.entry", self.chain_began.unwrap_or(0))?,
+            board_chain: count("chain.chain", self.board_chain.unwrap_or(0))?,
+            is_quarantined: self.quarantines > 0,
             last_call,
             registered: self.registered.map(|state| parsed("device.state", &state)).transpose()?,
             state: self.state.map(|state| parsed("device_key.state", &state)).transpose()?,

@@ -43,6 +43,8 @@ pub enum Kind {
     Readmission,
     /// A decision on which device speaks for which.
     Management,
+    /// What the authority says of a board that took the place of another.
+    NewBoard,
 }
 
 /// One entry.
@@ -358,7 +360,7 @@ pub async fn last_calls(
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::JsonCall,
         Self::SoapCall,
         Self::Request,
@@ -366,6 +368,7 @@ impl Kind {
         Self::Fork,
         Self::Readmission,
         Self::Management,
+        Self::NewBoard,
     ];
 
     fn as_str(self) -> &'static str {
@@ -377,6 +380,7 @@ impl Kind {
             Self::Fork => "fork",
             Self::Readmission => "readmission",
             Self::Management => "management",
+            Self::NewBoard => "new-board",
         }
     }
 }

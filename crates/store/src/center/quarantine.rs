@@ -1,9 +1,10 @@
 //! Quarantine: device numbers whose calls have forked, and are refused until a person has decided.
 //!
-//! A device has one open quarantine at most. Each that was released began a new chain of its calls.
+//! A device has one open quarantine at most. Each that was released began a new [chain](super::chain) of its calls.
 
 use identity::DeviceNumber;
 
+use super::chain;
 use crate::statement::{count, parsed};
 use crate::{Snapshot, StoreError, Transaction};
 
@@ -12,7 +13,7 @@ use crate::{Snapshot, StoreError, Transaction};
 pub struct Quarantine {
     /// The device number.
     pub device: DeviceNumber,
-    /// The chain that forked: 0 for the first, one more after each release.
+    /// The chain that forked: 0 for the first.
     pub chain: u64,
     /// The entry of the journal that says so.
     pub entry: u64,
@@ -106,7 +107,7 @@ pub async fn release(
         released_by.cast_signed(),
         device.to_string(),
     )?;
-    Ok(())
+    chain::begin(transaction, device, released_by, None).await
 }
 
 /// The last quarantine of a device, open or released.

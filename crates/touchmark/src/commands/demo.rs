@@ -205,10 +205,13 @@ async fn in_the_field(
     let repaired = plain.choose(&mut random);
     if let Some(number) = repaired {
         let (flash, scrapped) = (flash_file(&devices, number), data.join(format!("scrapped-{number}.flash")));
+        field::poll(plant, &center, &flash, random.next_u64()).await?;
         let swap = swap_board(plant, number, &flash, &scrapped, random.next_u64(), edge).await;
         swap.with_context(|| format!("{number} has no new board"))?;
         center.follow().await?;
         field::refuse(plant, &center, &scrapped, random.next_u64()).await?;
+        let first = field::poll(plant, &center, &flash, random.next_u64()).await;
+        first.with_context(|| format!("the new board of {number} was not taken"))?;
     }
     let (renewed, boards_swapped) = (u64::from(renewing.is_some()), u64::from(repaired.is_some()));
     Ok(InTheField { calls, renewed, boards_swapped })

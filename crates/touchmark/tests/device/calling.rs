@@ -60,6 +60,7 @@ impl Site {
             expires: None,
             renew_from: None,
             hardware_uid: None,
+            new_board: false,
         };
         center.register(DeviceRegistrations { records: (0..count).map(record).collect() }).await.unwrap();
         Self { center: Arc::new(center), pack, identity, _directory: directory, _database: database }

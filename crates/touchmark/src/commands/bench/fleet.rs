@@ -243,6 +243,7 @@ async fn register(
             expires: None,
             renew_from: None,
             hardware_uid: None,
+            new_board: false,
         });
         let credential =
             tls::Credential::new(vec![made.certificate, issuing.certificate().to_vec()], made.secret_key);

@@ -106,6 +106,7 @@ impl Site {
                     expires: None,
                     renew_from: None,
                     hardware_uid: None,
+                    new_board: false,
                 });
                 devices.push(device);
             }

@@ -33,6 +33,7 @@ use crate::incident::{Incident, IncidentKind};
 use crate::management;
 use crate::meter::Meter;
 use crate::quarantine::begin;
+use crate::renewal;
 use crate::rollout;
 
 /// How many counters a device has at most, over all its calls.
@@ -217,8 +218,9 @@ async fn take(
         Err(incident) => return Ok(Err(incident)),
     };
     entry.time = caller.journal.next_time(entry.time);
-    let (answer, asked) =
-        make_of(transaction, entry.time, call, subject, standing, nonce, center).await?;
+    let about_sender = (*subject == sender.number).then_some(&sender);
+    let subject = Subject { device: subject, standing, session: about_sender };
+    let (answer, asked) = make_of(transaction, entry.time, call, subject, nonce, center).await?;
     let text = serde_json::to_string(&answer).expect("an answer is plain data");
     let answered = Answered {
         chain: caller.chain,
@@ -229,8 +231,8 @@ async fn take(
         address: address.as_deref(),
     };
     let mut head = journal::append(transaction, &caller.journal, &entry, Some(answered)).await?;
-    if let Some(asked) = asked {
-        let entry = desk::new_entry(&head, entry.time, Kind::Request, subject, &asked);
+    for asked in &asked {
+        let entry = desk::new_entry(&head, entry.time, Kind::Request, subject.device, asked);
         head = journal::append(transaction, &head, &entry, None).await?;
     }
     if let (Event::Manage { devices }, Some(approval)) = (&call.event, approval) {
@@ -342,17 +344,26 @@ fn named(entry: &NewEntry) -> String {
     format!("call {sequence} of boot {boot} of {}", entry.device)
 }
 
-/// Files what a new call means for the device that it is about, and says what it is answered, and what a roll-out
-/// asks of that device as the journal's next entry.
+/// The device that a call is about.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    device: &'a DeviceNumber,
+    standing: &'a Standing,
+    /// Its session, where it speaks for itself.
+    session: Option<&'a DeviceIdentity>,
+}
+
+/// Files what a new call means for the device that it is about, and says what it is answered, and what that device
+/// is asked by policy and roll-out, as the journal's next entries.
 async fn make_of(
     transaction: &mut Transaction,
     time: i64,
     call: &Call,
-    device: &DeviceNumber,
-    standing: &Standing,
+    subject: Subject<'_>,
     nonce: Nonce,
     center: &Member,
-) -> Result<(CallAnswer, Option<Asked>), StoreError> {
+) -> Result<(CallAnswer, Vec<Asked>), StoreError> {
+    let Subject { device, standing, session } = subject;
     let id = standing.journal.id + 1;
     let mut meters = Meters::of(&standing.counters);
     let runs = rollout::note_firmware(transaction, device, call.firmware, standing.firmware).await?;
@@ -376,11 +387,15 @@ async fn make_of(
         reading::insert(transaction, &readings).await?;
     }
     counter::set(transaction, &meters.counters(device)).await?;
-    let asked = match standing.rollout {
-        Some(rollout) => rollout::ask(transaction, rollout, device, runs, id + 1, time).await?,
-        None => None,
-    };
-    let is_asked = standing.requests > 0 || asked.is_some();
+    let mut asked = Vec::new();
+    if let Some(session) = session {
+        asked.extend(renewal::ask(transaction, session, standing, id + 1, time).await?);
+    }
+    if let Some(rollout) = standing.rollout {
+        let next = id + 1 + asked.len() as u64;
+        asked.extend(rollout::ask(transaction, rollout, device, runs, next, time).await?);
+    }
+    let is_asked = standing.requests > 0 || !asked.is_empty();
     let requests = if is_asked { hand_out(transaction, device, id).await? } else { Vec::new() };
     Ok((CallAnswer { call: id, received: time, nonce: Some(nonce), requests }, asked))
 }

@@ -18,6 +18,7 @@
 //! | what was refused and may be an attack | `incident` |
 //! | makers' keys and packages; the files that they lie in | `firmware`, `files` |
 //! | which devices get a package, and when no more | `rollout` |
+//! | which devices are asked to renew their certificate | `renewal` |
 //! | what people see, ask of devices and decide | `desk` |
 //! | a period's billing lines, each explained by its calls | [`invoice`] |
 //! | the journal, read and counted again | `replay` |
@@ -41,6 +42,7 @@ mod management;
 pub mod meter;
 mod quarantine;
 mod register;
+mod renewal;
 mod replay;
 mod rollout;
 mod routes;

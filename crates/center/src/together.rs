@@ -20,6 +20,7 @@ use crate::admission::{check_session, shown_key};
 use crate::call::{Arrived, Meters, check_counters, number_of};
 use crate::chain;
 use crate::desk::Desk;
+use crate::renewal;
 
 /// The calls that wait to be taken together.
 pub(crate) struct Together(Batcher<Arc<Arrived>, Option<CallAnswer>>);
@@ -53,11 +54,12 @@ fn may_be_ordinary(Arrived { sender, call, .. }: &Arrived) -> bool {
 }
 
 /// Whether nothing in the standing of its device says that the call is not ordinary.
-fn is_ordinary(Arrived { sender, call, .. }: &Arrived, standing: &Standing) -> bool {
+fn is_ordinary(Arrived { sender, call, entry, .. }: &Arrived, standing: &Standing) -> bool {
     let last = standing.last_call.as_ref();
     let is_next = last.is_none_or(|last| number_of(call) > last.number)
         && !chain::is_fork(last, call.previous.as_ref());
-    let is_nothing_asked = standing.requests == 0 && standing.rollout.is_none();
+    let is_nothing_asked =
+        standing.requests == 0 && standing.rollout.is_none() && !renewal::is_due(standing, entry.time);
     let runs_as_known = call.firmware.is_none() || call.firmware == standing.firmware;
     // A call of an earlier chain may be repeated in a later one of the same board.
     let is_first_chain = standing.chain == standing.board_chain && !standing.is_quarantined;
@@ -114,18 +116,15 @@ async fn take_all(
             readings.extend(meters.read(&entry.device, read, settled));
             counters.extend(meters.counters(&entry.device));
         }
-        let answer = CallAnswer {
-            call: head.id,
-            received: entry.time,
-            nonce: Some(one.nonce),
-            requests: Vec::new(),
-        };
+        let answer =
+            CallAnswer { call: head.id, received: entry.time, nonce: Some(one.nonce), requests: Vec::new() };
         let text = serde_json::to_string(&answer).expect("an answer is plain data");
         answers.push(Some(answer));
         end = Some(head.clone());
         taken.push(Taken { arrived: one, chain: standing.chain, entry, head, answer: text });
     }
     let entries: Vec<Appended<'_>> = taken.iter().map(Taken::appended).collect();
+    tracing::trace!(calls = arrived.len(), taken = entries.len(), "taken together");
     journal::append_all(transaction, &entries).await?;
     reading::insert(transaction, &readings).await?;
     counter::set(transaction, &counters).await?;

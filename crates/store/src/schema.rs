@@ -74,6 +74,7 @@ const CENTER: &[Step] = &[
     ("managed", include_str!("../migrations/center/managed.sql")),
     STAFF,
     ("chain", include_str!("../migrations/center/chain.sql")),
+    ("renewal", include_str!("../migrations/center/renewal.sql")),
 ];
 
 impl Schema {

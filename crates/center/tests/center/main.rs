@@ -13,6 +13,7 @@ mod management;
 mod memory;
 mod plant;
 mod quarantine;
+mod renewals;
 mod requests;
 mod rollouts;
 mod soap;

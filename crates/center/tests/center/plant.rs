@@ -160,6 +160,13 @@ impl Plant {
         self.center.register(DeviceRegistrations { records }).await.unwrap();
     }
 
+    /// The authority says that a device's certificate is to be renewed from this time on.
+    pub async fn name_with_end(&mut self, device: &Device, state: CredentialState, renew_from: i64) {
+        let (expires, renew_from) = (Some(renew_from + 30 * DAY), Some(renew_from));
+        let record = DeviceRegistration { expires, renew_from, ..self.record(device, state) };
+        self.center.register(DeviceRegistrations { records: vec![record] }).await.unwrap();
+    }
+
     /// The authority says where a board stands that took the place of another.
     pub async fn name_new_board(&mut self, device: &Device, state: CredentialState) {
         let record = DeviceRegistration { new_board: true, ..self.record(device, state) };

@@ -47,6 +47,10 @@ pub struct Standing {
     pub registered: Option<CredentialState>,
     /// Where the certificate of the key that it shows stands; none where the key is not its own.
     pub state: Option<CredentialState>,
+    /// From when on that certificate is to be renewed, where it is.
+    pub renew_from: Option<i64>,
+    /// When the device was asked last to renew it by policy.
+    pub renewal_asked: Option<i64>,
     /// Whether the CA that signed the certificate which it shows has issued for it.
     pub is_issuer_known: bool,
     /// Which chain of its calls goes on: 0 for the first, one more after each release from quarantine, and with each
@@ -178,10 +182,9 @@ pub async fn standings(
     let rows: Vec<StandingRow> = fetch_all_of!(
         snapshot,
         "SELECT asked.column1 AS number, device.state AS registered, \
-         (SELECT device_key.state FROM device_key WHERE device_key.number = device.number \
-         AND public_key_sha256 = asked.column2 AND issuer_sha256 = asked.column3) AS state, \
+         shown.state, shown.renew_from, shown.renewal_asked, \
          (SELECT count(*) FROM device_key WHERE device_key.number = device.number \
-         AND issuer_sha256 = asked.column3) AS keys_of_issuer, \
+         AND device_key.issuer_sha256 = asked.column3) AS keys_of_issuer, \
          last.id AS last_id, last.number AS last_number, last.nonce AS last_nonce, last.chained, \
          current.chain, current.entry AS chain_began, (SELECT max(chain) FROM chain \
          WHERE chain.device = asked.column1 AND board_key_sha256 IS NOT NULL) AS board_chain, \
@@ -201,6 +204,8 @@ pub async fn standings(
         ),
         ") AS asked \
          LEFT JOIN device ON device.number = asked.column1 \
+         LEFT JOIN device_key AS shown ON shown.number = asked.column1 \
+         AND shown.public_key_sha256 = asked.column2 AND shown.issuer_sha256 = asked.column3 \
          LEFT JOIN journal AS head ON head.id = (SELECT max(id) FROM journal) \
          LEFT JOIN chain AS current ON current.device = asked.column1 AND current.chain = \
          (SELECT max(chain) FROM chain WHERE chain.device = asked.column1) \
@@ -219,6 +224,26 @@ pub async fn standings(
         standing.counters.extend(counter);
     }
     Ok(found)
+}
+
+/// Notes that a device is asked now to renew the certificate of this key.
+///
+/// # Errors
+/// The store fails.
+pub async fn note_renewal_asked(
+    transaction: &mut Transaction,
+    number: &DeviceNumber,
+    public_key_sha256: &[u8; 32],
+    now: i64,
+) -> Result<(), StoreError> {
+    execute!(
+        transaction,
+        "UPDATE device_key SET renewal_asked = $1 WHERE number = $2 AND public_key_sha256 = $3",
+        now,
+        number.to_string(),
+        public_key_sha256.as_slice(),
+    )?;
+    Ok(())
 }
 
 /// Stores what a device says that it runs.
@@ -295,6 +320,8 @@ struct StandingRow {
     number: String,
     registered: Option<String>,
     state: Option<String>,
+    renew_from: Option<i64>,
+    renewal_asked: Option<i64>,
     keys_of_issuer: i64,
     last_id: Option<i64>,
     last_number: Option<i64>,
@@ -348,6 +375,8 @@ impl StandingRow {
             last_call,
             registered: self.registered.map(|state| parsed("device.state", &state)).transpose()?,
             state: self.state.map(|state| parsed("device_key.state", &state)).transpose()?,
+            renew_from: self.renew_from,
+            renewal_asked: self.renewal_asked,
             is_issuer_known: self.keys_of_issuer > 0,
             requests: count("request", self.requests)?,
             firmware: self.firmware.map(|version| parsed("device.firmware", &version)).transpose()?,

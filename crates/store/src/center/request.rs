@@ -64,6 +64,19 @@ pub async fn open(
     rows.into_iter().map(|(id, command)| Ok((count("request.id", id)?, command))).collect()
 }
 
+/// What is open for a device, all of it: the commands.
+///
+/// # Errors
+/// The store fails.
+pub async fn commands(snapshot: &mut Snapshot, device: &DeviceNumber) -> Result<Vec<String>, StoreError> {
+    let rows: Vec<(String,)> = fetch_all!(
+        snapshot,
+        "SELECT command FROM request WHERE device = $1 AND finished_by IS NULL",
+        device.to_string(),
+    )?;
+    Ok(rows.into_iter().map(|(command,)| command).collect())
+}
+
 /// Notes which call was answered with a device's open requests up to `last`, where none was before.
 ///
 /// # Errors

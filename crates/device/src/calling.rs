@@ -326,7 +326,8 @@ impl Calling {
     /// center asks again for the others.
     fn follow_new(&mut self, answer: &message::Answer<'_>) {
         for request in &answer.requests {
-            if request.request > self.followed && !self.results.is_full() {
+            // A task keeps its room: it becomes a result.
+            if request.request > self.followed && self.results.len() + self.tasks.len() < REQUESTS_MAX {
                 self.followed = request.request;
                 self.follow(request);
             }
@@ -354,6 +355,20 @@ impl Calling {
             .push(RequestResult { request: number, outcome })
             .expect("whoever calls has seen to it that there is room");
     }
+}
+
+/// What a device remembers that has a new certificate: whatever asked it for one is done. Where other firmware has
+/// written this, it stays as it was.
+pub(crate) fn renewed<'b>(before: &'b [u8], room: &'b mut [u8; CALLING_BYTES_MAX]) -> &'b [u8] {
+    let Ok(mut calling) = Calling::from_bytes(before) else { return before };
+    while let Some(task) = calling.tasks.iter().find(|task| task.work == Work::RenewCertificate) {
+        let (request, open) = (task.request, calling.tasks.len());
+        calling.finish(request, Outcome::Done);
+        if calling.tasks.len() == open {
+            break;
+        }
+    }
+    calling.to_bytes(room).unwrap_or(before)
 }
 
 /// What the next call names in place of an answer: the beginning of this call's SHA-256.

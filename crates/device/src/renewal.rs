@@ -12,10 +12,14 @@
 //! the request is the same as before, so the authority answers with the same certificate. The authority
 //! drops the old identity no earlier than the new one has authenticated, and the device no
 //! earlier than it knows that. Where that answer is lost, the device still has both, and asks again.
+//!
+//! Where the center has asked for the renewal, its request is struck out in the write of the NVRAM that forgets the key:
+//! before that write the renewal goes on, and after it there is nothing left to follow.
 
 use identity::line::{CertificatePart, Key, Pack, Refusal, SigningRequest, pack_digest};
 
 use crate::Board;
+use crate::calling::{self, CALLING_BYTES_MAX};
 use crate::held::{Held, HeldBuffer, Holding};
 use crate::key::{self, Signature};
 use crate::nvram::{self, Nvram, NvramBuffer};
@@ -136,7 +140,7 @@ impl<B: Board> WriteModule<B> {
     #[inline(never)]
     pub fn accept_candidate(&mut self) -> Result<(), Refusal> {
         self.certificate_slots().accept_candidate()?;
-        self.forget_renewal_key()
+        self.forget_renewal_key(true)
     }
 
     /// Stays with the identity in use and wipes candidate and key. To be called only when the candidate
@@ -146,7 +150,7 @@ impl<B: Board> WriteModule<B> {
     /// The memories fail; [`renewal`](Self::renewal) then says what is left to do.
     #[inline(never)]
     pub fn abandon_renewal(&mut self) -> Result<(), Refusal> {
-        self.forget_renewal_key()?;
+        self.forget_renewal_key(false)?;
         Ok(self.certificate_slots().drop_candidate()?)
     }
 
@@ -164,12 +168,19 @@ impl<B: Board> WriteModule<B> {
         candidate.map(|held| Holding::of(&held).map_err(|_| Refusal::StorageFailed)).transpose()
     }
 
-    /// Wipes the key in the NVRAM, which is in the flash where it is still needed.
-    fn forget_renewal_key(&mut self) -> Result<(), Refusal> {
+    /// Wipes the key in the NVRAM, which is in the flash where it is still needed; in the same write, of a device
+    /// that is renewed, what asked for it.
+    fn forget_renewal_key(&mut self, is_renewed: bool) -> Result<(), Refusal> {
         let mut buffer = NvramBuffer::new();
         let nvram = nvram::read(&mut self.board, &mut buffer)?;
         if nvram.own_key.is_some() {
-            nvram::write(&mut self.board, &Nvram { own_key: None, ..nvram })?;
+            let mut room = [0; CALLING_BYTES_MAX];
+            let counter_information = if is_renewed {
+                calling::renewed(nvram.counter_information, &mut room)
+            } else {
+                nvram.counter_information
+            };
+            nvram::write(&mut self.board, &Nvram { own_key: None, counter_information, ..nvram })?;
         }
         Ok(nvram::wipe_older(&mut self.board)?)
     }

@@ -176,6 +176,31 @@ fn a_full_answer_is_taken_and_a_longer_one_is_none() {
     assert_eq!(calling.take(answer.as_bytes()), Err(CallingError::Garbled));
 }
 
+/// Tasks that wait, because the device finds no authority, leave no less room for what comes of them.
+#[test]
+fn a_task_can_always_be_finished_whatever_else_is_asked() {
+    let mut calling = on();
+    made(&mut calling, Event::Poll);
+    take(&mut calling, r#"{"request":1,"command":{"command":"renewCertificate"}}"#);
+    made(&mut calling, Event::Poll);
+    let more = |from: usize| {
+        let more = (from..from + REQUESTS_MAX)
+            .map(|number| format!(r#"{{"request":{number},"command":{{"command":"readCounters"}}}}"#));
+        more.collect::<Vec<_>>().join(",")
+    };
+    take(&mut calling, &more(2));
+    calling.finish(1, Outcome::Done);
+    assert_eq!(calling.task(), None);
+    let call = made(&mut calling, Event::Poll);
+    assert_eq!(call.matches(r#""request":"#).count(), REQUESTS_MAX, "{call}");
+    take(&mut calling, &more(9));
+    let call = made(&mut calling, Event::Poll);
+    assert!(
+        call.contains(r#"{"request":9,"outcome"#),
+        "what had no room is followed when asked again: {call}"
+    );
+}
+
 /// What the device remembers, and that nothing else in its NVRAM has changed.
 fn remembered(board: &mut TestBoard) -> Vec<u8> {
     let mut buffer = nvram::NvramBuffer::new();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use der::Decode;
 use der::referenced::OwnedToRef;
+use device::calling::{Calling, Event, Outcome, Task, Work};
 use device::sim::{Cuts, Powered, Supply, sweep};
 use device::{HeldBuffer, Renewal, WriteModule, nvram};
 use identity::line::{CertificatePart, Pack, Refusal, SigningRequest};
@@ -242,6 +243,50 @@ fn at_every_cut_of_a_renewal_the_device_authenticates() {
         let runs = sweep(&start, double_where_long(), renew_cleanly, authenticates).unwrap();
         assert!(changes > 200 && runs >= 4 * changes, "{runs} runs for {changes} changes of the memory");
     }
+}
+
+/// Does what the center has asked for, and writes down that it is done.
+fn follow(world: &mut World) -> bool {
+    let is_followed = run(world, |device, authority| {
+        let task = |device: &mut Device| Calling::of(device.board()).unwrap().task().cloned();
+        let Some(Task { request, work: Work::RenewCertificate }) = task(device) else { return Ok(()) };
+        if device.renewal()? == Renewal::Idle {
+            device.begin_renewal()?;
+        }
+        while !step(device, authority)? {}
+        let mut calling = Calling::of(device.board()).unwrap();
+        calling.finish(request, Outcome::Done);
+        calling.keep(device.board()).map_err(|_| Refusal::StorageFailed)
+    });
+    is_followed && {
+        let mut calling = Calling::of(&mut world.board).unwrap();
+        calling.make(&NUMBER.parse().unwrap(), Event::Poll).unwrap();
+        let told = String::from_utf8(calling.unanswered().unwrap().to_vec()).unwrap();
+        let is_told_once = told.matches(r#"{"request":7,"outcome":{"outcome":"done"}}"#).count() == 1;
+        world.authority.issued == 1 && calling.task().is_none() && is_told_once
+    }
+}
+
+#[test]
+fn at_every_cut_one_request_brings_one_new_certificate() {
+    let [mut start, _] = worlds();
+    let mut calling = Calling::of(&mut start.board).unwrap();
+    let asked = r#"{"call":1,"requests":[{"request":7,"command":{"command":"renewCertificate"}}]}"#;
+    calling.take(asked.as_bytes()).unwrap();
+    calling.keep(&mut start.board).unwrap();
+    let runs = sweep(&start, double_where_long(), follow, authenticates).unwrap();
+    assert!(runs > 500, "{runs}");
+}
+
+#[test]
+fn what_other_firmware_keeps_of_calls_stays_as_it_was() {
+    let [mut world, _] = worlds();
+    let mut buffer = nvram::NvramBuffer::new();
+    let before = nvram::read(&mut world.board.clone(), &mut buffer).unwrap();
+    nvram::write(&mut world.board, &nvram::Nvram { counter_information: b"page 1 200", ..before }).unwrap();
+    assert!(renew(&mut world));
+    let after = nvram::read(&mut world.board, &mut buffer).unwrap();
+    assert_eq!((after.counter_information, after.own_key.is_none()), (&b"page 1 200"[..], true));
 }
 
 #[test]

@@ -25,7 +25,12 @@ pub struct Fleet {
 impl Fleet {
     /// So many devices of 3012, from 3012-123456 on, made on the line and known to the center.
     pub fn of(units: u32) -> Self {
-        let (site, authority, gateway) = Site::with_stock(units.into());
+        Self::at(Site::new(), units, &[])
+    }
+
+    /// The same at this site; the product is set with these options.
+    pub fn at(site: Site, units: u32, product: &[&str]) -> Self {
+        let (site, authority, gateway) = site.stocked(units.into(), product);
         for n in 0..units {
             let device = site.device("3012", &format!("{n:016x}"), "tcp:127.0.0.1:0");
             let plate = number(n);
@@ -220,6 +225,62 @@ fn a_device_whose_power_fails_in_a_renewal_calls_home_nevertheless() {
     assert!(cuts > 3, "only {cuts} cuts");
     assert_ne!(certificate(), before);
     fleet.site.wait_until("the center to know the new certificate", || fleet.call(0, &["poll"]).is_some());
+}
+
+/// Nobody asks for it but the policy of the product.
+#[test]
+fn a_device_renews_its_certificate_by_itself_when_the_time_has_come() {
+    let fleet = Fleet::at(Site::new(), 1, &["--validity-days", "10", "--renew-before-days", "10"]);
+    // The next certificate is not due at once.
+    fleet.site.set_product(&["--validity-days", "100", "--renew-before-days", "10"]);
+    let shown = || {
+        fleet.site.json(&["device", "show", "--flash", &flash(&fleet.site, 0)])["certificateSha256"].clone()
+    };
+    let before = shown();
+    assert!(fleet.call(0, &["counter", "--set", "total=5"]).is_some());
+    let renewed = shown();
+    assert_ne!(renewed, before);
+    let requests = || fleet.list(&["center", "requests", "--device", &number(0)]);
+    assert_eq!((requests().len(), &requests()[0]["outcome"]), (1, &r#"{"outcome":"done"}"#.into()));
+    let successors = fleet.list(&["authority", "successors", "--device", &number(0)]);
+    assert_eq!((successors.len(), &successors[0]["state"]), (1, &"verified".into()), "{successors:?}");
+    assert!(fleet.call(0, &["counter", "--set", "total=9"]).is_some());
+    assert_eq!((shown(), requests().len(), fleet.billed(0)), (renewed, 1, 9));
+    let status = fleet.site.json(&["authority", "status"]);
+    assert_eq!(status["factories"][0]["states"]["voided"], 1, "the one before is void: {status}");
+}
+
+/// Devices that were made on the line call all at once, while the center is killed.
+#[test]
+fn a_fleet_loses_no_call_while_its_center_is_killed() {
+    const CALLS: usize = 8;
+    let mut fleet = Fleet::of(12);
+    let (url, flash) = (fleet.site.center_url(), fleet.site.file("devices"));
+    let store = format!("sqlite:{}", fleet.site.file("center/store.sqlite"));
+    let calls = CALLS.to_string();
+    let mut center = fleet.center.take();
+    let site = &fleet.site;
+    let output = thread::scope(|scope| {
+        let calling = scope.spawn(|| {
+            let whom = ["--center", &url, "--center-name", "europe", "--flash", &flash];
+            let how = ["--store", &store, "--calls", &calls];
+            site.run(&[&["device", "fleet"], &whom[..], &how].concat())
+        });
+        while !calling.is_finished() {
+            thread::sleep(Duration::from_millis(900));
+            drop(center.take());
+            center = Some(site.serve("center"));
+        }
+        calling.join().unwrap()
+    });
+    fleet.center = center;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = lines(&output).remove(0);
+    assert_eq!((&report["devices"], &report["calls"]), (&12.into(), &(12 * CALLS).into()), "{report}");
+    assert_eq!((&report["lost"], &report["doubled"]), (&0.into(), &0.into()), "{report}");
+    assert!(report["repeated"].as_u64().unwrap() > 0, "the outages were felt: {report}");
+    assert!((0..12).all(|n| fleet.billed(n) == CALLS as u64));
+    assert!(fleet.call(3, &["poll"]).is_some(), "its memory is as it should be");
 }
 
 const DEVICES: u32 = 3;

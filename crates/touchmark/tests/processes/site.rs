@@ -90,6 +90,12 @@ impl Site {
         self.serve("authority")
     }
 
+    /// Sets the product 3012 with these options.
+    pub fn set_product(&self, options: &[&str]) {
+        let product = ["authority", "product", "set", "3012", "--organization", "Example"];
+        self.json(&[&product, options].concat());
+    }
+
     pub fn set_up_gateway(&self) -> Process {
         let token = self.json(&["authority", "invite", "gateway", "--name", "osaka"]);
         let joined = self.json(&["gateway", "join", token["token"].as_str().unwrap()]);
@@ -107,8 +113,14 @@ impl Site {
 
     /// A site with authority, gateway and station that has so many packs of 3012 in stock, from 3012-123456 on.
     pub fn with_stock(units: u64) -> (Self, Process, Process) {
-        let site = Self::new();
+        Self::new().stocked(units, &[])
+    }
+
+    /// This site as [`Site::with_stock`] makes one; the product 3012 is set with these options.
+    pub fn stocked(self, units: u64, product: &[&str]) -> (Self, Process, Process) {
+        let site = self;
         let authority = site.set_up_authority();
+        site.set_product(product);
         let gateway = site.set_up_gateway();
         site.set_up_station("line-1");
         site.plan(units);
@@ -294,7 +306,7 @@ fn blocks(path: &Path) -> Vec<Vec<u8>> {
     blocks.chunks(2).map(|block| pem::decode_vec(block.concat().as_bytes()).unwrap().1).collect()
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -2,22 +2,30 @@
 //!
 //! The command founds a center of its own, with real certificates, real TLS and a durable store, makes devices and
 //! registers them. Then as many of them as may be connected call, the center is stopped in the middle and started
-//! again, and all of them come back. At the end the center's journal is read from its first entry: each call that a
-//! device made must be in it once, byte for byte.
+//! again, and all of them come back. With `--center` it is devices that a factory has made which call a center that
+//! runs already, through whatever happens to that. At the end the center's journal is read from its first entry: each
+//! call that a device made must be in it once, byte for byte.
 
 mod books;
+mod device;
+mod flashes;
 mod site;
 mod storm;
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use cert::tls::HostTrust;
+use identity::{Member, MemberName};
 use serde::Serialize;
 
 use super::Edge;
 use crate::failure::Failure;
+use books::Books;
 use site::Site;
-use storm::{Storm, Weathered};
+use storm::{Host, Storm, Weathered};
 
 /// Arguments of `touchmark device fleet`.
 #[derive(clap::Args)]
@@ -31,9 +39,22 @@ pub struct FleetArguments {
     /// For how many seconds the center is gone
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     outage: u64,
-    /// An empty store for the center: sqlite:PATH or postgres://...; without it a SQLite file that is deleted
+    /// An empty store for the center: sqlite:PATH or postgres://...; without it a SQLite file that is deleted. With
+    /// --center the store of that center; without it nothing is compared
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// The address of a center that runs already and knows the devices in --flash
+    #[arg(long, value_name = "URL", requires = "flash", conflicts_with_all = ["count", "outage"])]
+    center: Option<String>,
+    /// That center's name, which its certificate must state
+    #[arg(long, value_name = "NAME", default_value = "center")]
+    center_name: MemberName,
+    /// The directory with the devices' memories, NUMBER.flash
+    #[arg(long, value_name = "DIR", requires = "center")]
+    flash: Option<PathBuf>,
+    /// How many calls each of these devices makes
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "center")]
+    calls: usize,
 }
 
 /// What the command prints.
@@ -49,9 +70,11 @@ struct Report {
     /// How often a call was sent again, because it had no answer.
     repeated: usize,
     /// Calls that had an answer and are not in the journal, or not as they were sent.
-    lost: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<usize>,
     /// Entries of the journal that no device made, or that it made once and that are there twice.
-    doubled: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doubled: Option<usize>,
     /// From the start of the center to the last answer of the last device.
     storm_seconds: f64,
     /// How many calls a second were answered in that time.
@@ -66,36 +89,74 @@ struct Report {
 
 /// Runs the command.
 pub async fn run(arguments: FleetArguments, edge: &Edge) -> anyhow::Result<()> {
-    let FleetArguments { count, connected, outage, .. } = arguments;
+    match (&arguments.center, &arguments.flash) {
+        (Some(center), Some(flash)) => {
+            let weathered = call_center(center, flash, &arguments, edge).await?;
+            let books = match &arguments.store {
+                Some(url) => Some(books::compare(url, &weathered.devices).await?),
+                None => None,
+            };
+            report(&weathered, books, edge)
+        }
+        _ => {
+            let directory = tempfile::tempdir().context("cannot make a directory")?;
+            let file = format!("sqlite:{}", directory.path().join("center.sqlite").display());
+            let url = arguments.store.as_ref().unwrap_or(&file);
+            let weathered = call_own_center(url, &arguments, edge).await?;
+            report(&weathered, Some(books::compare(url, &weathered.devices).await?), edge)
+        }
+    }
+}
+
+/// Lets devices that are made for this call a center that is founded for this, through an outage.
+async fn call_own_center(url: &str, arguments: &FleetArguments, edge: &Edge) -> anyhow::Result<Weathered> {
+    let FleetArguments { count, connected, outage, .. } = *arguments;
     if count == 0 || connected == 0 {
         return Err(Failure::usage("a fleet without devices does nothing").advise("give 1 or more").into());
     }
     let connected = connected.min(count);
     require_open_files(2 * connected + 256)?;
-    let directory = tempfile::tempdir().context("cannot make a directory")?;
-    let url = arguments
-        .store
-        .unwrap_or_else(|| format!("sqlite:{}", directory.path().join("center.sqlite").display()));
+    endure(url, count, connected, Duration::from_secs(outage), edge).await
+}
 
-    let weathered = endure(&url, count, connected, Duration::from_secs(outage), edge).await?;
-    let books = books::compare(&url, &weathered.devices).await?;
+/// Lets devices that a factory has made call a center that runs already.
+async fn call_center(
+    center: &str,
+    flash: &Path,
+    arguments: &FleetArguments,
+    edge: &Edge,
+) -> anyhow::Result<Weathered> {
+    let devices = flashes::open_all(flash, edge)?;
+    let connected = arguments.connected.min(devices.fleet.len()).max(1);
+    require_open_files(connected + 256)?;
+    let address = flashes::address_of(center).await?;
+    let host = Host {
+        member: Member::center(arguments.center_name.clone()),
+        trust: HostTrust::Root(devices.root),
+        clock: Arc::clone(&edge.clock),
+    };
+    edge.output.note(format!("{connected} of {} devices call {center} at a time", devices.fleet.len()));
+    Storm::begin(address, host, devices.fleet, connected, arguments.calls, edge).weather().await
+}
+
+/// Prints what came of it.
+fn report(weathered: &Weathered, books: Option<Books>, edge: &Edge) -> anyhow::Result<()> {
     let seconds = weathered.lasted.as_secs_f64();
-    let in_the_storm = weathered.latencies.len();
     let report = Report {
-        devices: count,
+        devices: weathered.devices.len(),
         connected: weathered.connected,
-        calls: books.calls,
+        calls: weathered.devices.iter().map(|device| device.calls.len()).sum(),
         repeated: weathered.repeated,
-        lost: books.lost,
-        doubled: books.doubled,
+        lost: books.map(|books| books.lost),
+        doubled: books.map(|books| books.doubled),
         storm_seconds: seconds,
-        calls_per_second: in_the_storm as f64 / seconds,
+        calls_per_second: weathered.latencies.len() as f64 / seconds,
         p50: weathered.latency(50),
         p99: weathered.latency(99),
         longest: weathered.latency(100),
     };
     edge.output.object(&report, report.for_people());
-    if books.lost + books.doubled > 0 {
+    if books.is_some_and(|books| books.lost + books.doubled > 0) {
         return Err(Failure::new("the journal is not what the devices have sent").into());
     }
     Ok(())
@@ -114,7 +175,7 @@ async fn endure(
     let devices = site.make_devices(count).await?;
     let address = site.start().await?;
     edge.output.note(format!("{connected} of {count} devices connect to the center at {address}"));
-    let storm = Storm::begin(address, site.host(), devices, connected, edge);
+    let storm = Storm::begin(address, site.host(), devices, connected, 1, edge);
     storm.everybody_is_connected().await?;
     site.stop();
     edge.output.note(format!("the center is gone for {} s", outage.as_secs()));
@@ -127,9 +188,13 @@ impl Report {
     fn for_people(&self) -> String {
         let Self { devices, connected, calls, repeated, lost, doubled, .. } = self;
         let Self { storm_seconds, calls_per_second, p50, p99, longest, .. } = self;
+        let compared = match (lost, doubled) {
+            (Some(lost), Some(doubled)) => format!("{lost} lost, {doubled} doubled"),
+            _ => "not compared with the center's journal: give --store for that".to_owned(),
+        };
         format!(
             "{devices} devices, {connected} connected at once\n\
-             {calls} calls in the journal, {repeated} sent again, {lost} lost, {doubled} doubled\n\
+             {calls} calls, {repeated} sent again, {compared}\n\
              all were back after {storm_seconds:.1} s, {calls_per_second:.0} calls/s\n\
              from connecting to the answer: p50 {p50:.0} ms, p99 {p99:.0} ms, longest {longest:.0} ms"
         )
@@ -160,6 +225,7 @@ mod tests {
     use cert::Fingerprint;
     use store::testing::on_both;
 
+    use super::device::Made;
     use super::*;
     use crate::output::Output;
     use crate::surroundings::{SystemClock, SystemRandom};
@@ -181,13 +247,14 @@ mod tests {
             assert!(books.calls >= 60 + 12, "{books:?}");
 
             let last = weathered.devices[0].calls.pop().unwrap();
-            weathered.devices[1].calls.push(Fingerprint::of(b"a call that nobody kept"));
+            let digest = Fingerprint::of(b"a call that nobody kept");
+            weathered.devices[1].calls.push(Made { boot: 1, sequence: 1_000_000, digest });
             let books = books::compare(&database.url, &weathered.devices).await.unwrap();
             assert_eq!((books.lost, books.doubled), (1, 1));
 
             weathered.devices[0].calls.push(last);
             weathered.devices[1].calls.pop();
-            weathered.devices[2].calls[0] = Fingerprint::of(b"a call that was changed on its way");
+            weathered.devices[2].calls[0].digest = Fingerprint::of(b"a call that was changed on its way");
             let books = books::compare(&database.url, &weathered.devices).await.unwrap();
             assert_eq!((books.lost, books.doubled), (1, 1));
         })

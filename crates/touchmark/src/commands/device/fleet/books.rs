@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use anyhow::Context;
 use cert::Fingerprint;
+use identity::DeviceNumber;
 use store::center::journal::{self, Head};
 use store::{Schema, Store};
 
-use super::storm::Device;
+use super::device::{Device, Made};
 
 /// How many entries are read at a time.
 const PAGE: u32 = 1_000;
@@ -23,12 +24,15 @@ pub struct Books {
     pub doubled: usize,
 }
 
-/// Reads the journal from its first entry, checks its hashes, and looks each call up.
+/// Reads the journal from its first entry, checks its hashes, and looks each call up. What the devices have said
+/// before they were switched on now, and what others have said, is passed over.
 pub async fn compare(url: &str, devices: &[Device]) -> anyhow::Result<Books> {
-    let mut missing: HashMap<(String, u32), Fingerprint> = HashMap::new();
+    let mut missing: HashMap<(DeviceNumber, u32, u32), Fingerprint> = HashMap::new();
+    let mut booted: HashMap<&DeviceNumber, u32> = HashMap::new();
     for device in devices {
-        for (sequence, call) in (1..).zip(&device.calls) {
-            missing.insert((device.number.to_string(), sequence), *call);
+        for Made { boot, sequence, digest } in &device.calls {
+            missing.insert((device.number.clone(), *boot, *sequence), *digest);
+            booted.insert(&device.number, *boot);
         }
     }
     let store = Store::open(url, Schema::Center).await?;
@@ -42,10 +46,14 @@ pub async fn compare(url: &str, devices: &[Device]) -> anyhow::Result<Books> {
         }
         for entry in entries {
             head = entry.follows(&head).with_context(|| format!("entry {} was changed", entry.id))?;
+            let since = booted.get(&entry.device);
+            let Some((number, since)) = entry.number.zip(since) else { continue };
+            if number.boot < *since {
+                continue;
+            }
             calls += 1;
-            let number = entry.number.context("nobody asked anything of the devices")?;
-            let call = (entry.device.to_string(), number.sequence);
-            if number.boot == 1 && missing.get(&call) == Some(&Fingerprint::of(&entry.raw)) {
+            let call = (entry.device.clone(), number.boot, number.sequence);
+            if missing.get(&call) == Some(&Fingerprint::of(&entry.raw)) {
                 missing.remove(&call);
             } else {
                 doubled += 1;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use center::{Center, Desk, Settings};
-use cert::tls::Credential;
+use cert::tls::{Credential, HostTrust};
 use cert::{Certificate, Fingerprint, Trust};
 use identity::profile::KeyAlgorithm;
 use identity::{Clock, CredentialState, DeviceNumber, Member, Random, Serial};
@@ -18,7 +18,8 @@ use tokio::runtime::Runtime;
 use transport::{HostTls, Limits, serve};
 
 use super::Edge;
-use super::storm::{Device, Host};
+use super::device::Device;
+use super::storm::Host;
 
 const PRODUCT: &str = "3012";
 const SERVER: &str = "urn:touchmark:center:fleet";
@@ -75,7 +76,8 @@ impl Site {
 
     /// What devices know of the center.
     pub fn host(&self) -> Host {
-        Host { member: self.member.clone(), trust: self.trust.clone(), clock: Arc::clone(&self.clock) }
+        let trust = HostTrust::Plant(self.trust.clone());
+        Host { member: self.member.clone(), trust, clock: Arc::clone(&self.clock) }
     }
 
     /// Makes so many devices and names them to the center.
@@ -166,7 +168,7 @@ fn make(
     let made = issuing.issue(issuing.prepare(&profile, &number, validity, random)?)?;
     let public_key = Certificate::parse(&made.certificate)?.spki_fingerprint();
     let chain = vec![made.certificate, issuing.certificate().to_vec()];
-    Ok((Device::new(number, Credential::new(chain, made.secret_key)), public_key))
+    Ok((Device::new(number, Credential::new(chain, made.secret_key))?, public_key))
 }
 
 fn bytes(fingerprint: Fingerprint) -> Bytes {

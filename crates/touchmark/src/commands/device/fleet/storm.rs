@@ -14,12 +14,10 @@ use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
 use axum::http::{Request, Response, StatusCode};
 use cert::tls::{Credential, HostTrust, client_config};
-use cert::{Fingerprint, Trust};
-use device::calling::{CALLING_BYTES_MAX, Calling, Event};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use identity::{Clock, DeviceNumber, Member, Random};
+use identity::{Clock, Member, Random};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -27,6 +25,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::Edge;
+use super::device::Device;
 
 /// How long a device waits at most before its first repetition, and before a later one.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -39,56 +38,8 @@ const ANSWER_BYTES_MAX: usize = 64 * 1_024;
 #[derive(Clone)]
 pub struct Host {
     pub member: Member,
-    pub trust: Trust,
+    pub trust: HostTrust,
     pub clock: Arc<dyn Clock>,
-}
-
-/// A device of the fleet: who it is, and what its NVRAM holds.
-pub struct Device {
-    pub number: DeviceNumber,
-    credential: Credential,
-    calling: Vec<u8>,
-    /// The digests of its calls, in the order of their numbers.
-    pub calls: Vec<Fingerprint>,
-}
-
-impl Device {
-    /// A device that has never called.
-    pub fn new(number: DeviceNumber, credential: Credential) -> Self {
-        Self { number, credential, calling: Vec::new(), calls: Vec::new() }
-    }
-
-    /// Makes the next call and writes it down.
-    fn make_call(&mut self) -> anyhow::Result<()> {
-        let total = self.calls.len() as u64 + 1;
-        let calling = self.change(|calling, number| {
-            if total == 1 {
-                calling.boot()?;
-            }
-            calling.count("total", total)?;
-            calling.make(number, Event::Counter)
-        })?;
-        self.calls.push(Fingerprint::of(calling.unanswered().context("a call was made")?));
-        Ok(())
-    }
-
-    fn unanswered(&self) -> anyhow::Result<Option<Vec<u8>>> {
-        Ok(Calling::from_bytes(&self.calling)?.unanswered().map(<[u8]>::to_vec))
-    }
-
-    fn take_answer(&mut self, answer: &[u8]) -> anyhow::Result<()> {
-        self.change(|calling, _| calling.take(answer)).map(drop)
-    }
-
-    fn change(
-        &mut self,
-        change: impl FnOnce(&mut Calling, &DeviceNumber) -> Result<(), device::calling::CallingError>,
-    ) -> anyhow::Result<Calling> {
-        let mut calling = Calling::from_bytes(&self.calling)?;
-        change(&mut calling, &self.number)?;
-        self.calling = calling.to_bytes(&mut [0; CALLING_BYTES_MAX])?.to_vec();
-        Ok(calling)
-    }
 }
 
 /// A fleet on its lines.
@@ -126,6 +77,8 @@ struct Shared {
     host: Host,
     random: Arc<dyn Random>,
     lines: usize,
+    /// How many calls each device makes at least.
+    calls: usize,
     connected: AtomicUsize,
     connected_most: AtomicUsize,
     repeated: AtomicUsize,
@@ -138,13 +91,22 @@ struct Line {
 }
 
 impl Storm {
-    /// Lets the first device of each line call until the outage is over, and the others then.
-    pub fn begin(address: SocketAddr, host: Host, devices: Vec<Device>, lines: usize, edge: &Edge) -> Self {
+    /// Lets the first device of each line call until the outage is over, and the others then; each makes so many
+    /// calls at least.
+    pub fn begin(
+        address: SocketAddr,
+        host: Host,
+        devices: Vec<Device>,
+        lines: usize,
+        calls: usize,
+        edge: &Edge,
+    ) -> Self {
         let shared = Arc::new(Shared {
             address,
             host,
             random: Arc::clone(&edge.random),
             lines,
+            calls,
             connected: AtomicUsize::new(0),
             connected_most: AtomicUsize::new(0),
             repeated: AtomicUsize::new(0),
@@ -194,6 +156,9 @@ impl Shared {
         let mut latencies = Vec::with_capacity(devices.len());
         for device in &mut devices {
             let mut connection = None;
+            if device.unanswered()?.is_some() {
+                self.answered(device, &mut connection).await?;
+            }
             loop {
                 let is_over = self.is_over.load(Ordering::Relaxed);
                 device.make_call()?;
@@ -201,7 +166,7 @@ impl Shared {
                 if self.is_over.load(Ordering::Relaxed) {
                     latencies.push(latency);
                 }
-                if is_over {
+                if is_over && device.calls.len() >= self.calls {
                     break;
                 }
                 // A device that calls without pause would only measure itself.
@@ -269,7 +234,7 @@ impl Shared {
 
     async fn connect(&self, credential: &Credential) -> anyhow::Result<Connection<'_>> {
         let Host { member, trust, clock } = self.host.clone();
-        let tls = client_config(HostTrust::Plant(trust), member, Some(credential), clock)?;
+        let tls = client_config(trust, member, Some(credential), clock)?;
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         let name = ServerName::from(self.address.ip());

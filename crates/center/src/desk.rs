@@ -41,6 +41,10 @@ pub struct Status {
     pub held: Vec<(DeviceNumber, String, u64)>,
     /// How many device numbers are in quarantine.
     pub quarantined: u64,
+    /// How many requests to devices are open.
+    pub requests: u64,
+    /// How many incidents there were of each kind.
+    pub incidents: Vec<(String, u64)>,
 }
 
 /// What a release let count.
@@ -93,6 +97,8 @@ impl Desk {
             journal: journal::head(&mut snapshot).await?,
             held: reading::held_counts(&mut snapshot).await?,
             quarantined: quarantine::count_open(&mut snapshot).await?,
+            requests: request::count_open(&mut snapshot).await?,
+            incidents: incident::counts(&mut snapshot).await?,
         })
     }
 

@@ -42,6 +42,8 @@ pub struct AuthorityConfig {
     pub unlock_file: PathBuf,
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// The address to show metrics at, on this machine alone. Empty: nowhere.
+    pub metrics_listen: String,
     /// The address that gateways connect to, as join tokens say it.
     pub url: String,
     /// How long a join token is good, in minutes.
@@ -69,6 +71,8 @@ pub struct GatewayConfig {
     pub unlock_file: PathBuf,
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// The address to show metrics at, on this machine alone. Empty: nowhere.
+    pub metrics_listen: String,
     /// The address that stations connect to, as join tokens say it.
     pub url: String,
     /// How long a join token is good, in minutes.
@@ -132,6 +136,8 @@ pub struct AuthenticatorConfig {
     pub unlock_file: PathBuf,
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// The address to show metrics at, on this machine alone. Empty: nowhere.
+    pub metrics_listen: String,
     /// For how many seconds a token is good.
     pub token_seconds: u32,
     /// How long the first wrong proof waits for its answer, in milliseconds.
@@ -156,6 +162,8 @@ pub struct CenterConfig {
     pub store: String,
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// The address to show metrics at, on this machine alone. Empty: nowhere.
+    pub metrics_listen: String,
     /// The products whose devices may come over TLS 1.2 as well.
     pub tls12_products: BTreeSet<ProductCode>,
     /// The directory with the firmware packages. Empty: `files` in the data directory.
@@ -290,6 +298,7 @@ impl Default for AuthorityConfig {
             store: String::new(),
             unlock_file: "touchmark-data/authority.unlock".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7443)),
+            metrics_listen: String::new(),
             url: "https://127.0.0.1:7443".into(),
             token_minutes: 60,
             publish: String::new(),
@@ -307,6 +316,7 @@ impl Default for GatewayConfig {
             store: String::new(),
             unlock_file: "touchmark-data/gateway.unlock".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7444)),
+            metrics_listen: String::new(),
             url: "https://127.0.0.1:7444".into(),
             token_minutes: 60,
             replenish_at: time(5, 0, 0, 0),
@@ -341,6 +351,7 @@ impl Default for AuthenticatorConfig {
             store: String::new(),
             unlock_file: "touchmark-data/authenticator.unlock".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7446)),
+            metrics_listen: String::new(),
             token_seconds: 300,
             backoff_milliseconds: 200,
             backoff_milliseconds_max: 5_000,
@@ -357,6 +368,7 @@ impl Default for CenterConfig {
             data: "touchmark-data/center".into(),
             store: String::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 7447)),
+            metrics_listen: String::new(),
             tls12_products: BTreeSet::new(),
             files: PathBuf::new(),
             pull_seconds: 10,

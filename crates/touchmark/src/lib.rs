@@ -14,6 +14,7 @@ pub mod firmware_source;
 pub mod label;
 pub mod ledger;
 pub mod member_files;
+pub mod metrics;
 pub mod output;
 pub mod pem_files;
 pub mod plant;

@@ -10,7 +10,8 @@
 //! - every error, also of JSON and of the router, is a problem (RFC 9457) with a code word:
 //!   [`Refused`], [`Json`];
 //! - everything a peer controls has a limit: [`Limits`];
-//! - the same operations can be served as SOAP: [`soap`].
+//! - the same operations can be served as SOAP: [`soap`];
+//! - requests and connections are counted, where somebody has asked for it: [`describe_metrics`].
 //!
 //! Whether a peer's certificate was revoked is the role's to look up, for every request, by the
 //! serial number that the extractors carry. A role that hears of it ends what that peer has open:
@@ -23,6 +24,7 @@
 
 mod channel;
 mod client;
+mod counting;
 mod file;
 mod host_tls;
 mod join;
@@ -36,6 +38,7 @@ pub mod soap;
 
 pub use channel::{Channel, ChannelBinding, ChannelError};
 pub use client::{CallError, Client, ClientError};
+pub use counting::describe_metrics;
 pub use file::FilePart;
 pub use host_tls::HostTls;
 pub use join::{JoinError, Joined, join, join_through};

@@ -6,12 +6,13 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Request, Response, Uri};
+use axum::middleware;
 use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -29,6 +30,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::channel::ChannelBinding;
+use crate::counting::{self, NotLetIn, Open};
 use crate::host_tls::{ConnectionTls, HostTls};
 use crate::peer::{Origin, Peer};
 use crate::problem::Refused;
@@ -148,6 +150,7 @@ async fn serve_at(
         while connections.try_join_next().is_some() {}
         let Some(place) = addresses.place(address.ip()) else {
             tracing::warn!(%address, "too many connections from one address");
+            counting::not_let_in(NotLetIn::Address);
             continue;
         };
         let tls = match &front {
@@ -157,7 +160,7 @@ async fn serve_at(
         let is_for_people = matches!(front, Front::TlsForPeople(_));
         let (router, watcher) = (router.clone(), graceful.watcher());
         connections.spawn(async move {
-            let held = Arc::new(Held { _permit: permit, _place: place });
+            let held = Arc::new(Held { _permit: permit, _place: place, _open: Open::begin() });
             let stream = limited(stream, limits);
             let Some(tls) = tls else {
                 return speak(stream, None, router, held, limits, watcher).await;
@@ -210,7 +213,13 @@ async fn speak(
     watcher: Watcher,
 ) {
     let service = service_fn(move |request| {
-        answer(router.clone(), session.clone(), Arc::clone(&held), request, limits)
+        let answering = answer(router.clone(), session.clone(), Arc::clone(&held), request, limits);
+        async move {
+            let since = Instant::now();
+            let response = answering.await;
+            counting::answered(&response, since);
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -256,10 +265,12 @@ async fn handshake(
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::info!(%address, %error, "handshake refused");
+            counting::not_let_in(NotLetIn::Handshake);
             return None;
         }
         Err(_) => {
             tracing::info!(%address, "handshake not finished in time");
+            counting::not_let_in(NotLetIn::Late);
             return None;
         }
     };
@@ -273,6 +284,7 @@ async fn handshake(
         }
         Err(refusal) => {
             tracing::info!(%address, %refusal, "peer refused");
+            counting::not_let_in(NotLetIn::Peer);
             None
         }
     }
@@ -289,6 +301,7 @@ fn with_problems(router: Router, limits: Limits) -> Router {
             Refused::new(ProblemCode::NotFound, format!("there is nothing at {}", uri.path()))
         })
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
+        .layer(middleware::from_fn(counting::name_route))
 }
 
 /// Answers one request. It runs in a task of its own: a peer that goes away does not stop what it
@@ -300,16 +313,16 @@ async fn answer(
     held: Arc<Held>,
     request: Request<Incoming>,
     limits: Limits,
-) -> Result<Response<Body>, Infallible> {
+) -> Response<Body> {
     let mut request = request.map(Body::new);
     if let Some(Session { peer, origin, is_too_old, is_for_people }) = session {
         if is_too_old {
             tracing::info!(address = %origin.address, ?peer, "refused over TLS 1.2");
             let detail = "this is answered over TLS 1.3 only; who may come over TLS 1.2 is listed by product";
-            return Ok(Refused::new(ProblemCode::TlsTooOld, detail).into_response());
+            return Refused::new(ProblemCode::TlsTooOld, detail).into_response();
         }
         if !is_for_people && let Err(refused) = check_open(&peer, &request, limits) {
-            return Ok(refused.into_response());
+            return refused.into_response();
         }
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(origin);
@@ -320,13 +333,12 @@ async fn answer(
         timeout(limits.request, router.oneshot(request)).await
     });
     match answering.await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => {
-            Ok(Refused::new(ProblemCode::Busy, "the request took longer than it may").into_response())
-        }
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(never))) => match never {},
+        Ok(Err(_)) => Refused::new(ProblemCode::Busy, "the request took longer than it may").into_response(),
         Err(error) => {
             tracing::error!(%path, %error, "a request failed by our fault");
-            Ok(Refused::new(ProblemCode::Internal, "this service failed; its log says why").into_response())
+            Refused::new(ProblemCode::Internal, "this service failed; its log says why").into_response()
         }
     }
 }
@@ -360,6 +372,7 @@ fn check_open(peer: &Peer, request: &Request<Body>, limits: Limits) -> Result<()
 struct Held {
     _permit: OwnedSemaphorePermit,
     _place: Place,
+    _open: Open,
 }
 
 /// How many connections each address has.

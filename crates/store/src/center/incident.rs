@@ -46,6 +46,18 @@ pub async fn note(
     Ok(())
 }
 
+/// How many incidents there were of each kind, of all devices together.
+///
+/// # Errors
+/// The store fails.
+pub async fn counts(snapshot: &mut Snapshot) -> Result<Vec<(String, u64)>, StoreError> {
+    let rows: Vec<(String, i64)> = fetch_all!(
+        snapshot,
+        "SELECT kind, CAST(sum(count) AS bigint) FROM incident GROUP BY kind ORDER BY kind"
+    )?;
+    rows.into_iter().map(|(kind, number)| Ok((kind, count("incident.count", number)?))).collect()
+}
+
 /// Incidents, the last first; those of one device where it is named.
 ///
 /// # Errors

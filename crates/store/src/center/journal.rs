@@ -230,10 +230,7 @@ pub async fn append(
 ///
 /// # Errors
 /// A device has made a call of one of these numbers, or the store fails.
-pub async fn append_all(
-    transaction: &mut Transaction,
-    entries: &[Appended<'_>],
-) -> Result<(), StoreError> {
+pub async fn append_all(transaction: &mut Transaction, entries: &[Appended<'_>]) -> Result<(), StoreError> {
     execute_all!(
         transaction,
         "INSERT INTO journal (id, time, kind, device, number, raw, hash, answer, nonce, chained, address, chain, \

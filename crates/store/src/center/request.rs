@@ -77,6 +77,15 @@ pub async fn commands(snapshot: &mut Snapshot, device: &DeviceNumber) -> Result<
     Ok(rows.into_iter().map(|(command,)| command).collect())
 }
 
+/// How many are open, of all devices together.
+///
+/// # Errors
+/// The store fails.
+pub async fn count_open(snapshot: &mut Snapshot) -> Result<u64, StoreError> {
+    let (number,): (i64,) = fetch_one!(snapshot, "SELECT count(*) FROM request WHERE finished_by IS NULL")?;
+    count("request", number)
+}
+
 /// Notes which call was answered with a device's open requests up to `last`, where none was before.
 ///
 /// # Errors

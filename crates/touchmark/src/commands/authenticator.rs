@@ -16,6 +16,7 @@ use super::role_arguments::RoleArguments;
 use crate::config::AuthenticatorConfig;
 use crate::failure::Failure;
 use crate::member_files;
+use crate::metrics;
 use crate::output::moment;
 use crate::serving;
 
@@ -107,7 +108,11 @@ async fn serve(arguments: &ServeArguments, edge: &Edge) -> anyhow::Result<()> {
     let limits = Limits { open_to_all: OPEN_TO_ALL, ..config.limits.limits() };
     let router = Arc::clone(&here).router();
     let tls = serving::host_tls(&files, edge)?;
-    serving::serve(config.listen, &files.member, tls, router, limits, here.tend(&authority), edge).await
+    let (of_here, clock) = (Arc::clone(&here), Arc::clone(&edge.clock));
+    let read = move || metrics::books::of_authenticator(Arc::clone(&of_here), Arc::clone(&clock));
+    let shown = metrics::serve(&config.metrics_listen, read).await?;
+    let beside = async { tokio::join!(here.tend(&authority), shown) };
+    serving::serve(config.listen, &files.member, tls, router, limits, beside, edge).await
 }
 
 /// What `status` prints.

@@ -43,6 +43,7 @@ use crate::config::AuthorityConfig;
 use crate::durable::{Privacy, replace_file};
 use crate::failure::Failure;
 use crate::member_files::{self, MemberFiles};
+use crate::metrics;
 use crate::serving;
 
 /// What an authority does, and what people do at it.
@@ -379,7 +380,10 @@ async fn serve(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
         pages.console(ConsoleSettings { time_zone: TimeZone::system(), over_tls })
     })
     .await?;
-    let beside = async { tokio::join!(publishing, console) };
+    let of_authority = Arc::clone(&authority);
+    let read = move || metrics::books::of_authority(Arc::clone(&of_authority));
+    let shown = metrics::serve(&config.metrics_listen, read).await?;
+    let beside = async { tokio::join!(publishing, console, shown) };
     serving::serve(config.listen, &member.member, tls, authority.router(), limits, beside, edge).await
 }
 

@@ -23,6 +23,7 @@ use super::role_arguments::CenterArguments;
 use crate::config::CenterConfig;
 use crate::failure::Failure;
 use crate::member_files;
+use crate::metrics;
 use crate::output::moment;
 use crate::serving;
 
@@ -221,7 +222,11 @@ async fn serve(tls12_products: Vec<ProductCode>, config: &CenterConfig, edge: &E
     // Whoever has no certificate has nothing to ask here.
     let limits = Limits { open_to_all: &[], ..config.limits.limits() };
     let router = Arc::clone(&here).router();
-    serving::serve(config.listen, &files.member, tls, router, limits, here.tend(&authority), edge).await
+    let (desk, clock) = (here.desk().clone(), Arc::clone(&edge.clock));
+    let read = move || metrics::books::of_center(desk.clone(), Arc::clone(&clock));
+    let shown = metrics::serve(&config.metrics_listen, read).await?;
+    let beside = async { tokio::join!(here.tend(&authority), shown) };
+    serving::serve(config.listen, &files.member, tls, router, limits, beside, edge).await
 }
 
 /// What `status` prints.

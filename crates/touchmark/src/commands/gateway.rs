@@ -22,6 +22,7 @@ use super::staff::StaffCommand;
 use crate::config::GatewayConfig;
 use crate::failure::Failure;
 use crate::member_files::{self, MemberFiles};
+use crate::metrics;
 use crate::output::moment;
 use crate::serving;
 
@@ -221,7 +222,10 @@ async fn serve(config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {
         Arc::clone(&gateway).console(ConsoleSettings { url, token_seconds, over_tls })
     })
     .await?;
-    let beside = async { tokio::join!(gateway.run(), console) };
+    let of_gateway = Arc::clone(&gateway);
+    let read = move || metrics::books::of_gateway(Arc::clone(&of_gateway));
+    let shown = metrics::serve(&config.metrics_listen, read).await?;
+    let beside = async { tokio::join!(gateway.run(), console, shown) };
     serving::serve(config.listen, &member.member, tls, router, limits, beside, edge).await
 }
 

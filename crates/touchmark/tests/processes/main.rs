@@ -9,6 +9,7 @@ mod firmware;
 mod killing;
 mod labels;
 mod membership;
+mod metrics;
 mod network;
 mod relay;
 mod scanned;

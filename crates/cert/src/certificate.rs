@@ -199,7 +199,7 @@ impl Certificate {
     }
 }
 
-fn epoch_seconds(time: &x509_cert::time::Time) -> i64 {
+pub(crate) fn epoch_seconds(time: &x509_cert::time::Time) -> i64 {
     i64::try_from(time.to_unix_duration().as_secs()).expect("the last year of X.509 is 9999")
 }
 

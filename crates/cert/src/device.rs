@@ -12,7 +12,7 @@ use identity::{CredentialState, DeviceNumber};
 
 use crate::certificate::{Certificate, CertificateSerial};
 use crate::fingerprint::Fingerprint;
-use crate::issuer::Purpose;
+use crate::issuer::{Issuer, Purpose};
 use crate::refusal::Refusal;
 use crate::trust::{Trust, check_signing_only};
 
@@ -103,17 +103,22 @@ impl DeviceVerifier {
         certificate: &Certificate,
         now: i64,
     ) -> Result<DeviceIdentity, Refusal> {
-        let issuer = self.trust.issuing_authority(certificate)?;
-        issuer.verify(certificate, Purpose::Client, now)?;
-        check_signing_only(certificate, KeyAlgorithm::ALL)?;
-        if !certificate.extended_key_usage()?.contains(&ID_KP_CLIENT_AUTH) {
-            return Err(Refusal::ExtendedKeyUsage("clientAuth"));
-        }
-        Ok(DeviceIdentity {
-            number: certificate.device_number().ok_or(Refusal::NoDeviceNumber)?,
-            spki_sha256: certificate.spki_fingerprint(),
-            certificate_serial: certificate.serial(),
-            issuer_sha256: issuer.certificate().fingerprint(),
-        })
+        verify_below(self.trust.issuing_authority(certificate)?, certificate, now)
     }
+}
+
+/// The device that presents this certificate, where one that trusts `issuer` alone, such as a stranger to the plant, may
+/// take it; what it must be is what [`DeviceVerifier::verify`] says.
+pub fn verify_below(issuer: &Issuer, certificate: &Certificate, now: i64) -> Result<DeviceIdentity, Refusal> {
+    issuer.verify(certificate, Purpose::Client, now)?;
+    check_signing_only(certificate, KeyAlgorithm::ALL)?;
+    if !certificate.extended_key_usage()?.contains(&ID_KP_CLIENT_AUTH) {
+        return Err(Refusal::ExtendedKeyUsage("clientAuth"));
+    }
+    Ok(DeviceIdentity {
+        number: certificate.device_number().ok_or(Refusal::NoDeviceNumber)?,
+        spki_sha256: certificate.spki_fingerprint(),
+        certificate_serial: certificate.serial(),
+        issuer_sha256: issuer.certificate().fingerprint(),
+    })
 }

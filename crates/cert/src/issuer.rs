@@ -10,7 +10,9 @@ use std::time::Duration;
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5280, rfc5912};
 use der::Encode;
+use der::asn1::BitString;
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use spki::AlgorithmIdentifierOwned;
 use webpki::aws_lc_rs::{ECDSA_P256_SHA256, ECDSA_P384_SHA384};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::SubjectAltName;
@@ -67,6 +69,11 @@ impl Issuer {
     /// The CA's certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+
+    /// The certificates of the CAs above it, the root first.
+    pub(crate) fn above(&self) -> &[Certificate] {
+        &self.above
     }
 
     /// When a certificate that this CA signed and all CAs above it are valid, in seconds since 1970.
@@ -189,30 +196,40 @@ fn check_room_below(above: &[Certificate]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether `issuer`'s name and key signed the certificate of a CA. Only our two pairs of curve and hash count.
+/// Whether `issuer`'s name and key signed the certificate of a CA.
 fn check_issued(certificate: &Certificate, issuer: &Certificate) -> Result<(), Refusal> {
     if certificate.tbs().issuer() != issuer.tbs().subject() {
         return Err(Refusal::UnknownIssuer { issuer: certificate.issuer() });
     }
+    let algorithm = certificate.signed().signature_algorithm();
+    if certificate.tbs().signature() != algorithm {
+        return Err(Refusal::Malformed);
+    }
+    let message = certificate.tbs().to_der().map_err(|_| Refusal::Malformed)?;
+    verify_signature(issuer, algorithm, &message, certificate.signed().signature())
+}
+
+/// Whether `issuer`'s key signed the message. Only our two pairs of curve and hash count.
+pub(crate) fn verify_signature(
+    issuer: &Certificate,
+    algorithm: &AlgorithmIdentifierOwned,
+    message: &[u8],
+    signature: &BitString,
+) -> Result<(), Refusal> {
     let key = issuer.tbs().subject_public_key_info();
     let curve =
         key.algorithm.parameters.as_ref().and_then(|curve| curve.decode_as::<ObjectIdentifier>().ok());
-    let signature_algorithm = certificate.signed().signature_algorithm();
-    let algorithm = match (curve, signature_algorithm.oid) {
+    let algorithm = match (curve, algorithm.oid) {
         (Some(rfc5912::SECP_256_R_1), rfc5912::ECDSA_WITH_SHA_256) => ECDSA_P256_SHA256,
         (Some(rfc5912::SECP_384_R_1), rfc5912::ECDSA_WITH_SHA_384) => ECDSA_P384_SHA384,
         _ => {
             return Err(Refusal::NotAuthority("neither P-256 with SHA-256 nor P-384 with SHA-384 signed it"));
         }
     };
-    if certificate.tbs().signature() != signature_algorithm {
-        return Err(Refusal::Malformed);
-    }
-    let message = certificate.tbs().to_der().map_err(|_| Refusal::Malformed)?;
-    let signature = certificate.signed().signature().as_bytes().ok_or(Refusal::Malformed)?;
+    let signature = signature.as_bytes().ok_or(Refusal::Malformed)?;
     let key = key.subject_public_key.as_bytes().ok_or(Refusal::Malformed)?;
     algorithm
-        .verify_signature(key, &message, signature)
+        .verify_signature(key, message, signature)
         .map_err(|_| Refusal::Path(webpki::Error::InvalidSignatureForPublicKey))
 }
 

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | what does a certificate say | [`certificate`] |
 //! | is it signed by a CA of ours, at this depth, at this time | [`issuer`] |
+//! | what do its CA's revocation lists say, where the register cannot be asked | [`crl`] |
 //! | which member or device is this, and why is it refused | [`trust`], [`device`], [`common`] |
 //! | does a device hold the key of its certificate | [`possession`] |
 //! | how do two ends speak TLS | [`tls`] |
@@ -15,6 +16,7 @@
 
 pub mod certificate;
 pub mod common;
+pub mod crl;
 pub mod device;
 mod fingerprint;
 pub mod issuer;

@@ -76,6 +76,21 @@ pub enum Refusal {
     /// The root is not the one that was pinned.
     #[error("its root certificate is not the pinned one")]
     OtherRoot,
+    /// It is not a revocation list, or one that cannot be judged here.
+    #[error("it is not a revocation list that can be judged: {0}")]
+    RevocationList(&'static str),
+    /// The CA has revoked the certificate.
+    #[error("\"{subject}\" was revoked by its CA")]
+    Revoked {
+        /// The subject of the certificate.
+        subject: String,
+    },
+    /// Whether the CA has revoked the certificate is not known.
+    #[error("no current revocation list of its CA says whether \"{subject}\" was revoked")]
+    RevocationUnknown {
+        /// The subject of the certificate.
+        subject: String,
+    },
     /// The key is not the one that was issued for the device number.
     #[error("its key is not the one issued for {0}")]
     OtherKey(DeviceNumber),

@@ -8,6 +8,9 @@
 //! because a verifier would have taken another path: with the rules of the path ([`cert::issuer`]) at any depth,
 //! and as a device under each CA that a plant could have ([`Trust`]). What comes out otherwise than the suite says is
 //! listed by kind, and the lists are exact.
+//!
+//! The same again where the suite's revocation lists must speak for every certificate, as they do for whoever cannot
+//! ask the register ([`cert::crl`]): then no path holds that the suite calls invalid, without any exception.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,12 +19,13 @@ mod plant;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cert::crl::{RevocationDepth, RevocationList, check_revocation};
 use cert::issuer::{Issuer, Purpose};
 use cert::{Certificate, PeerIdentity, Trust};
 use pkits_suite::Suite;
 use plant::NOW;
 
-/// Expected failures that we accept, by what is in their names, and how many there are: the suite's verdict
+/// Expected failures that we accept where nobody looks at revocation lists, by what is in their names, and how many there are: the suite's verdict
 /// follows from its revocation lists, and here revocation is looked up in the register, with every request. That
 /// nothing else is wrong with them is shown by openssl, which accepts them as they are when it is not told to look at lists.
 const REVOKED: [(&str, usize); 19] = [
@@ -69,6 +73,20 @@ const NARROWER: [(&str, usize, &str); 19] = [
     ("pre2000UTCnotBefore", 1, "times are from 1970 on"),
 ];
 
+/// Expected successes that we refuse only where revocation lists must speak for them: which lists we cannot judge.
+const LISTS_NOT_JUDGED: [(&str, usize, &str); 6] = [
+    ("BasicSelfIssued", 3, "a list counts that the key has signed which signed the certificate"),
+    (
+        "SeparateCertificateandCRLKeys",
+        1,
+        "a list counts that the key has signed which signed the certificate",
+    ),
+    ("IDPwithindirectCRL", 3, "a list speaks for the CA that signed it, and for no other"),
+    ("cRLIssuer", 4, "a list speaks for the CA that signed it, and for no other"),
+    ("distributionPoint", 3, "a distribution point has a name that is whole"),
+    ("onlySomeReasons", 2, "a list is about all reasons"),
+];
+
 /// Cases whose names do not say what they are; these must fail where a verifier asks for no policy, as we do.
 const FAILS_WITHOUT_POLICY: [&str; 6] = [
     "DifferentPoliciesTest12EE",
@@ -111,6 +129,24 @@ fn no_path_that_is_invalid_holds_and_none_makes_a_device() {
     assert_eq!(count_by(&refused, NARROWER.map(|(kind, ..)| kind)), BTreeMap::from(narrower));
     // Half of these are as they should be; those that are no devices are deeper than a plant, or directly below the root.
     assert_eq!((holds.len(), devices.len()), (88, 79));
+}
+
+#[test]
+fn where_revocation_lists_must_speak_no_path_that_is_invalid_holds() {
+    let suite = Suite::read().carried_over();
+    let lists: Vec<RevocationList> =
+        suite.lists().filter_map(|(_, der)| RevocationList::parse(der).ok()).collect();
+    let paths = Paths::below_root(&suite);
+    let holds: BTreeSet<&str> = names_of(&suite, |der| paths.hold(der));
+    let speaks: BTreeSet<&str> = names_of(&suite, |der| paths.hold_with(&lists, der));
+    assert!(speaks.is_subset(&holds), "{speaks:?}");
+    let accepted_wrongly: Vec<&&str> = speaks.iter().filter(|name| !is_expected(name)).collect();
+    assert!(accepted_wrongly.is_empty(), "{accepted_wrongly:?}");
+
+    let refused: Vec<&str> = holds.difference(&speaks).copied().filter(|name| is_expected(name)).collect();
+    let not_judged = LISTS_NOT_JUDGED.map(|(kind, count, _)| (kind, count));
+    assert_eq!(count_by(&refused, LISTS_NOT_JUDGED.map(|(kind, ..)| kind)), BTreeMap::from(not_judged));
+    assert_eq!(speaks.len(), 28);
 }
 
 /// Whether the suite expects the certificate's path to hold.
@@ -168,6 +204,16 @@ impl Paths {
     fn hold(&self, der: &[u8]) -> bool {
         let Ok(certificate) = Certificate::parse(der) else { return false };
         self.issuers.iter().any(|issuer| issuer.verify(&certificate, Purpose::Client, NOW).is_ok())
+    }
+
+    /// Whether any path to this certificate holds where the lists must speak for all that is on it.
+    fn hold_with(&self, lists: &[RevocationList], der: &[u8]) -> bool {
+        let Ok(certificate) = Certificate::parse(der) else { return false };
+        let holds = |issuer: &Issuer| {
+            issuer.verify(&certificate, Purpose::Client, NOW).is_ok()
+                && check_revocation(issuer, &certificate, NOW, lists, RevocationDepth::Path).is_ok()
+        };
+        self.issuers.iter().any(holds)
     }
 
     /// Whether it is a device's in any plant.

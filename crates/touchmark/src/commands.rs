@@ -18,6 +18,7 @@ mod authenticator;
 mod authority;
 mod bench;
 mod center;
+mod certificate;
 mod completions;
 mod demo;
 mod device;
@@ -95,6 +96,9 @@ enum Command {
     /// The role that takes the calls of devices in the field
     #[command(subcommand)]
     Center(center::Command),
+    /// Certificates, as one looks at them who is no member
+    #[command(subcommand)]
+    Certificate(certificate::Command),
     /// A period's billing lines, each explained by its calls
     Invoice(invoice::Arguments),
     /// Measure, beside the limits of the same run
@@ -158,6 +162,7 @@ async fn dispatch(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Station(command) => station::run(command, edge).await,
         Command::Authenticator(command) => authenticator::run(command, edge).await,
         Command::Center(command) => center::run(command, edge).await,
+        Command::Certificate(command) => certificate::run(&command, edge),
         Command::Invoice(arguments) => invoice::run(&arguments, edge).await,
         Command::Bench(command) => bench::run(command, edge).await,
         Command::Doctor(arguments) => doctor::run(&arguments, edge).await,

@@ -1,4 +1,5 @@
-//! The suite's certificates as PyPI's `cryptography_vectors` has them, and the same for keys of our kind.
+//! The suite's certificates and revocation lists as PyPI's `cryptography_vectors` has them, and the same for keys of
+//! our kind.
 
 // A test may fail where it is wrong.
 #![allow(clippy::unwrap_used)]
@@ -23,29 +24,34 @@ use x509_cert::name::RdnSequence;
 
 use crate::plant::{Key, NOW, printable, serial_numbers, true_extension};
 
-/// Certificates (DER) by the names that the suite gives their files.
-pub struct Suite(BTreeMap<String, Vec<u8>>);
+/// Certificates and revocation lists (DER), each by the names that the suite gives their files.
+pub struct Suite {
+    certificates: BTreeMap<String, Vec<u8>>,
+    lists: BTreeMap<String, Vec<u8>>,
+}
 
 impl Suite {
     /// The suite as it was published.
     pub fn read() -> Self {
-        let files = fs::read_dir(directory()).expect("./check installs the vectors that this needs");
-        let certificate =
-            |path: PathBuf| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap());
-        Self(files.map(|file| certificate(file.unwrap().path())).collect())
+        let data = directory();
+        Self { certificates: files(&data.join("certs")), lists: files(&data.join("crls")) }
     }
 
     /// The same with keys on P-256 where they were RSA, and with end entities that say what a device's certificate does.
     pub fn carried_over(&self) -> Self {
         let read = |(name, der): (&String, &Vec<u8>)| (name.clone(), Parts::read(der));
-        let certificates: BTreeMap<String, Parts> = self.0.iter().map(read).collect();
+        let certificates: BTreeMap<String, Parts> = self.certificates.iter().map(read).collect();
         let keys: BTreeMap<Vec<u8>, Pair> =
             certificates.values().filter_map(|parts| Some((parts.own_key()?, Pair::of(parts)?))).collect();
         let carry = |(name, parts): (String, Parts)| {
             let is_end_entity = name.ends_with("EE");
             (name, parts.carried_over(&keys, is_end_entity))
         };
-        Self(certificates.into_iter().map(carry).collect())
+        let carry_list = |(name, der): (&String, &Vec<u8>)| (name.clone(), list_carried_over(der, &keys));
+        Self {
+            certificates: certificates.into_iter().map(carry).collect(),
+            lists: self.lists.iter().map(carry_list).collect(),
+        }
     }
 
     /// The end entities that openssl accepts as they are, without looking at revocation lists.
@@ -70,7 +76,7 @@ impl Suite {
     }
 
     pub fn root(&self) -> &[u8] {
-        &self.0["TrustAnchorRootCertificate"]
+        &self.certificates["TrustAnchorRootCertificate"]
     }
 
     pub fn end_entities(&self) -> impl Iterator<Item = (&str, &[u8])> {
@@ -81,9 +87,21 @@ impl Suite {
         self.certificates().filter(|(name, _)| !name.ends_with("EE"))
     }
 
-    fn certificates(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(name, der)| (name.as_str(), der.as_slice()))
+    /// All revocation lists, as a directory would have them.
+    pub fn lists(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.lists.iter().map(|(name, der)| (name.as_str(), der.as_slice()))
     }
+
+    fn certificates(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.certificates.iter().map(|(name, der)| (name.as_str(), der.as_slice()))
+    }
+}
+
+fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(directory).expect("./check installs the vectors that this needs");
+    let read =
+        |path: PathBuf| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap());
+    files.map(|file| read(file.unwrap().path())).collect()
 }
 
 /// Where `./check` installs the vectors.
@@ -93,7 +111,7 @@ fn directory() -> PathBuf {
     let script = "import cryptography_vectors as v; print(v.__path__[0])";
     let found = Command::new(python).args(["-c", script]).output();
     let output = found.expect("./check installs the Python that this test needs").stdout;
-    Path::new(String::from_utf8(output).unwrap().trim()).join("x509/PKITS_data/certs")
+    Path::new(String::from_utf8(output).unwrap().trim()).join("x509/PKITS_data")
 }
 
 /// A key of the suite and ours in its place.
@@ -108,6 +126,45 @@ impl Pair {
         let is_rsa = old.algorithm.oid == rfc5912::RSA_ENCRYPTION;
         is_rsa.then(|| Self { old: old.subject_public_key.raw_bytes().to_vec(), new: Key::p256() })
     }
+
+    /// Whether the old key has.
+    fn has_signed(&self, message: &[u8], signature: &BitString) -> bool {
+        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.old);
+        key.verify(message, signature.raw_bytes()).is_ok()
+    }
+
+    /// The new key's.
+    fn algorithm(&self) -> Any {
+        let algorithm: AlgorithmIdentifierOwned = self.new.algorithm();
+        Any::encode_from(&algorithm).unwrap()
+    }
+
+    /// The fields with the new key's signature, which holds or does not.
+    fn sign(&self, fields: &Vec<Any>, holds: bool) -> Vec<u8> {
+        let tbs = fields.to_der().unwrap();
+        let mut signature = self.new.sign(&tbs);
+        if !holds {
+            *signature.last_mut().unwrap() ^= 1;
+        }
+        let signature = Any::encode_from(&BitString::from_bytes(&signature).unwrap()).unwrap();
+        vec![Any::from_der(&tbs).unwrap(), self.algorithm(), signature].to_der().unwrap()
+    }
+}
+
+/// A revocation list, signed by the new key of whoever signed it, or should have.
+fn list_carried_over(der: &[u8], keys: &BTreeMap<Vec<u8>, Pair>) -> Vec<u8> {
+    let [tbs, _, signature] = &Vec::<Any>::from_der(der).unwrap()[..] else { panic!("three parts") };
+    let tbs = tbs.to_der().unwrap();
+    let mut fields = Vec::<Any>::from_der(&tbs).unwrap();
+    let extensions: Vec<Extension> = Vec::from_der(fields.last().unwrap().value()).unwrap_or_default();
+    let stated = extensions.iter().find(|extension| extension.extn_id == AuthorityKeyIdentifier::OID);
+    let key = stated.and_then(|stated| {
+        AuthorityKeyIdentifier::from_der(stated.extn_value.as_bytes()).unwrap().key_identifier
+    });
+    let Some(issuer) = key.and_then(|key| keys.get(key.as_bytes())) else { return der.to_vec() };
+    // In a list of version 2 the first field is its version, the second the algorithm.
+    fields[1] = issuer.algorithm();
+    issuer.sign(&fields, issuer.has_signed(&tbs, &signature.decode_as().unwrap()))
 }
 
 /// A certificate taken apart, whatever is in the parts: `tbsCertificate` by its fields, and the signature.
@@ -161,25 +218,15 @@ impl Parts {
 
     fn carried_over(mut self, keys: &BTreeMap<Vec<u8>, Pair>, is_end_entity: bool) -> Vec<u8> {
         let Some(issuer) = self.issuers_key().and_then(|key| keys.get(&key)) else { return self.whole };
-        let holds = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &issuer.old)
-            .verify(&self.tbs, self.signature.raw_bytes())
-            .is_ok();
+        let holds = issuer.has_signed(&self.tbs, &self.signature);
         if let Some(own) = self.own_key().and_then(|key| keys.get(&key)) {
             self.fields[PUBLIC_KEY] = Any::encode_from(&own.new.spki()).unwrap();
         }
-        let algorithm: AlgorithmIdentifierOwned = issuer.new.algorithm();
-        let algorithm = Any::encode_from(&algorithm).unwrap();
-        self.fields[SIGNATURE] = algorithm.clone();
+        self.fields[SIGNATURE] = issuer.algorithm();
         if is_end_entity {
             self.state_what_a_device_does();
         }
-        let tbs = self.fields.to_der().unwrap();
-        let mut signature = issuer.new.sign(&tbs);
-        if !holds {
-            *signature.last_mut().unwrap() ^= 1;
-        }
-        let signature = Any::encode_from(&BitString::from_bytes(&signature).unwrap()).unwrap();
-        vec![Any::from_der(&tbs).unwrap(), algorithm, signature].to_der().unwrap()
+        issuer.sign(&self.fields, holds)
     }
 
     /// Adds a device number, and the extensions of a device's certificate. What the suite says in basic

@@ -43,6 +43,7 @@ const AUTHORITY: &[Step] = &[
     ("withdrawal", include_str!("../migrations/authority/withdrawal.sql")),
     ("recovery", include_str!("../migrations/authority/recovery.sql")),
     STAFF,
+    ("abandoned key", include_str!("../migrations/authority/abandoned_key.sql")),
 ];
 
 const GATEWAY: &[Step] = &[

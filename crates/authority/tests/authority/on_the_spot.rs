@@ -13,6 +13,9 @@ use message::registration;
 use message::report::Event;
 use message::result::Proof;
 use seal::{Binding, ChipKey, PreWriteKey, SECRET_BYTES_MAX};
+use store::audit;
+use store::authority::allotment;
+use store::authority::credential::{self, Intent};
 use store::testing::{TestDatabase, on_both};
 
 use crate::born::BornKey;
@@ -231,6 +234,55 @@ async fn a_device_with_a_key_of_its_own_gets_its_certificate() {
         }
     })
     .await;
+}
+
+/// The device has no other key to ask with than the one that it made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_certificate_was_interrupted_may_ask_again() {
+    on_both(async |database| {
+        let mut plant = Plant::new(database).await;
+        plant.set_product("B800", born(KeyAlgorithm::P256)).await;
+        plant.allot("B800", Some(3), Some(("123000", "123999"))).await.unwrap();
+        for (serial, restarts) in [(123_456, false), (123_457, true)] {
+            let key = BornKey::new(KeyAlgorithm::P256);
+            let number = format!("B800-{serial}");
+            leave_intent(&plant, &number, &key).await;
+            if restarts {
+                plant.restart().await;
+            }
+            let mut asked = request(&number, &format!("{serial:016}"));
+            asked.signing_request = Some(key.request.clone());
+            let pack = plant.made(&asked).await.unwrap_or_else(|refused| panic!("{number}: {refused}"));
+            assert!(key.is_certified_by(&pack.certificate.unwrap().client_certificate));
+        }
+        let key = BornKey::new(KeyAlgorithm::P256);
+        leave_intent(&plant, "B800-123458", &key).await;
+        let answers = plant.report(vec![key_born(1, "B800-123458", CHIP, &key)]).await;
+        assert_eq!(outcomes(&answers), [Ok(Verified)], "also one that is reported later");
+        assert_eq!(plant.conserved().await, [("leased".to_owned(), 2), ("verified".to_owned(), 1)]);
+    })
+    .await;
+}
+
+/// What a process leaves that ends between the intent for a device's key and the signature.
+async fn leave_intent(plant: &Plant, number: &str, key: &BornKey) {
+    let request = pki::SigningRequest::verify(&key.request.0).unwrap();
+    let intent = Intent {
+        number: number.parse().unwrap(),
+        certificate_serial: number.as_bytes().repeat(2)[..20].to_vec(),
+        public_key_sha256: request.public_key_sha256().as_bytes().to_vec(),
+    };
+    let left: Result<(), store::StoreError> = plant
+        .store
+        .write(move |transaction| {
+            Box::pin(async move {
+                let cause = audit::Cause { time: 1, actor: "tester", action: "credential.intend" };
+                allotment::count_issued(transaction, &osaka(), intent.number.product(), 1).await?;
+                credential::intend(transaction, cause, &osaka(), &[intent]).await
+            })
+        })
+        .await;
+    left.unwrap();
 }
 
 /// The record of a device that made its key while the gateway was alone, and was given its number only.

@@ -78,7 +78,7 @@ pub async fn apply(
 /// entry that names each serial and key before it is used.
 ///
 /// # Errors
-/// A number, serial or key was used before, or the store fails.
+/// A number, serial or key was used before, or the store fails. The key of an abandoned intent was not.
 pub async fn intend(
     transaction: &mut Transaction,
     cause: Cause<'_>,
@@ -163,7 +163,7 @@ pub async fn intended(snapshot: &mut Snapshot) -> Result<Vec<Credential>, StoreE
     rows.into_iter().map(Credential::try_from).collect()
 }
 
-/// Whether a first certificate has this serial or this key, or had it.
+/// Whether a first certificate has this serial, or was to have it, or has this key.
 ///
 /// # Errors
 /// The store fails.
@@ -172,7 +172,7 @@ pub async fn uses(snapshot: &mut Snapshot, serial: &[u8], key: &[u8]) -> Result<
         snapshot,
         "SELECT intended FROM credential \
          WHERE substr(certificate_serial, 1, 12) = substr($1, 1, 12) \
-         OR substr(public_key_sha256, 1, 12) = substr($2, 1, 12) LIMIT 1",
+         OR state <> 'abandoned' AND substr(public_key_sha256, 1, 12) = substr($2, 1, 12) LIMIT 1",
         serial,
         key,
     )?;

@@ -110,7 +110,13 @@ async fn a_number_serial_or_key_is_used_once() {
 
         let reused = intend(&store, vec![intent(1, 0)]).await;
         assert!(matches!(reused, Err(StoreError::Duplicate { .. })), "its serial is never used again");
-        intend(&store, vec![intent(1, 1)]).await.unwrap();
+        let given_back = Intent { public_key_sha256: intent(1, 0).public_key_sha256, ..intent(1, 1) };
+        intend(&store, vec![given_back.clone()]).await.unwrap();
+        let taken = Intent { public_key_sha256: given_back.public_key_sha256, ..intent(2, 2) };
+        assert!(
+            matches!(intend(&store, vec![taken]).await, Err(StoreError::Duplicate { .. })),
+            "its key is in use"
+        );
         assert_eq!(states(&store).await, [(CredentialState::Intended, 1)]);
     })
     .await;

@@ -3,7 +3,8 @@
 //!
 //! A device that still holds its old identity goes the way of a [renewal](crate::Renewal), with both side by
 //! side. A blank board has nothing to lose: what it receives is its record at once, and its number once the
-//! authority has accepted the certificate. Each step may be repeated, also after a power cut.
+//! authority has accepted the certificate. Each step may be repeated, also after a power cut: the request is the same until
+//! then, and so is the answer.
 
 use identity::DeviceNumber;
 use identity::line::{CertificatePart, Key, Pack, Refusal, SigningRequest, pack_digest};
@@ -74,10 +75,14 @@ impl<B: Board> WriteModule<B> {
     /// that the certificate counts.
     ///
     /// # Errors
-    /// The memories fail; the same again mends it.
+    /// The certificate is another number's, or the memories fail; then the same again mends it.
     #[inline(never)]
     pub fn accept_recovered(&mut self, number: &DeviceNumber) -> Result<(), Refusal> {
-        self.accept_candidate()?;
-        Ok(self.adopt(number)?)
+        if self.candidate_holding()?.is_none_or(|candidate| candidate.device_number != *number) {
+            return Err(Refusal::HoldsAnother);
+        }
+        // In this order: a board that forgot its key before it has its number would make another one.
+        self.adopt(number)?;
+        self.accept_candidate()
     }
 }

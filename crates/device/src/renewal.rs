@@ -162,7 +162,7 @@ impl<B: Board> WriteModule<B> {
             .filter(|holding| holding.has_certificate && number.as_ref() == Some(&holding.device_number)))
     }
 
-    fn candidate_holding(&mut self) -> Result<Option<Holding>, Refusal> {
+    pub(crate) fn candidate_holding(&mut self) -> Result<Option<Holding>, Refusal> {
         let mut buffer = HeldBuffer::new();
         let candidate = self.candidate(&mut buffer)?;
         candidate.map(|held| Holding::of(&held).map_err(|_| Refusal::StorageFailed)).transpose()

@@ -76,7 +76,8 @@ impl Channel {
         Self::over(connecting, address.to_string(), tls).await
     }
 
-    /// Connects through a proxy to the `host` at `https://HOST:PORT`, which must prove to be that member.
+    /// Connects through a proxy to the `host` at `https://HOST:PORT`, which must prove to be that member, and shows
+    /// the credential where there is one.
     ///
     /// # Errors
     /// See [`ChannelError`].
@@ -85,11 +86,12 @@ impl Channel {
         address: &Uri,
         trust: HostTrust,
         host: Member,
+        credential: Option<&Credential>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ChannelError> {
         let named = address.authority().map(ToString::to_string);
         let named = named.ok_or_else(|| ClientError::Url(address.to_string()))?;
-        let tls = client_config(trust, host, None, clock).map_err(ClientError::Tls)?;
+        let tls = client_config(trust, host, credential, clock).map_err(ClientError::Tls)?;
         Self::over(proxy.connect(address), named, tls).await
     }
 

@@ -7,6 +7,7 @@ mod common_certificate;
 mod exchange;
 mod own_key;
 mod power_cuts;
+mod recovery;
 mod renewal;
 mod sealed;
 

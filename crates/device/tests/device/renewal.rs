@@ -29,9 +29,9 @@ const CHALLENGE: &[u8] = b"whoever calls signs this";
 
 /// A device in the field, and the authority.
 #[derive(Clone)]
-struct World {
-    board: TestBoard,
-    authority: Authority,
+pub struct World {
+    pub board: TestBoard,
+    pub authority: Authority,
 }
 
 impl Powered for World {
@@ -42,34 +42,34 @@ impl Powered for World {
 
 /// What the authority knows of one device. It never loses anything.
 #[derive(Clone, Default)]
-struct Authority {
+pub struct Authority {
     /// The certificate of the only identity that counts.
-    accepted: Vec<u8>,
+    pub accepted: Vec<u8>,
     /// What the device has asked for, and the certificate that it was given.
-    successor: Option<(SigningRequest, Vec<u8>)>,
+    pub successor: Option<(SigningRequest, Vec<u8>)>,
     /// How many certificates were given.
-    issued: u32,
+    pub issued: u32,
     /// How many answers there were, and which of them gets lost.
     answers: u32,
-    lost: Option<u32>,
+    pub lost: Option<u32>,
     /// Whether it refuses the new identity.
     refuses_successors: bool,
 }
 
 /// Whoever calls: a certificate and what was signed with its key.
-struct Caller {
+pub struct Caller {
     certificate: Vec<u8>,
     signature: Vec<u8>,
 }
 
 #[derive(PartialEq, Debug)]
-enum NoAnswer {
+pub enum NoAnswer {
     Lost,
     Refused,
 }
 
 impl Authority {
-    fn accepts(&self, caller: &Caller) -> bool {
+    pub fn accepts(&self, caller: &Caller) -> bool {
         caller.certificate == self.accepted && verify(&caller.certificate, CHALLENGE, &caller.signature)
     }
 
@@ -90,7 +90,7 @@ impl Authority {
     }
 
     /// Lets the new identity take the place of the old one.
-    fn confirm(&mut self, caller: &Caller) -> Result<(), NoAnswer> {
+    pub fn confirm(&mut self, caller: &Caller) -> Result<(), NoAnswer> {
         if let Some((_, certificate)) = &self.successor
             && caller.certificate == *certificate
             && !self.refuses_successors
@@ -100,21 +100,21 @@ impl Authority {
         if self.accepts(caller) { self.answer(()) } else { Err(NoAnswer::Refused) }
     }
 
-    fn answer<T>(&mut self, answer: T) -> Result<T, NoAnswer> {
+    pub fn answer<T>(&mut self, answer: T) -> Result<T, NoAnswer> {
         self.answers += 1;
         if self.lost == Some(self.answers) { Err(NoAnswer::Lost) } else { Ok(answer) }
     }
 }
 
 /// The identity that the device uses.
-fn current(device: &mut Device) -> Result<Caller, Refusal> {
+pub fn current(device: &mut Device) -> Result<Caller, Refusal> {
     let mut buffer = HeldBuffer::new();
     let certificate = device.held(&mut buffer)?.ok_or(Refusal::NothingStored)?.client_certificate.to_vec();
     Ok(Caller { certificate, signature: device.sign(CHALLENGE)?.to_vec() })
 }
 
 /// The identity with which it has a renewal confirmed.
-fn candidate(device: &mut Device) -> Result<Caller, Refusal> {
+pub fn candidate(device: &mut Device) -> Result<Caller, Refusal> {
     let mut buffer = HeldBuffer::new();
     let held = device.candidate(&mut buffer)?.ok_or(Refusal::NothingStored)?;
     let certificate = held.client_certificate.to_vec();
@@ -155,7 +155,7 @@ fn renew(world: &mut World) -> bool {
     })
 }
 
-fn run(world: &mut World, act: impl FnOnce(&mut Device, &mut Authority) -> Result<(), Refusal>) -> bool {
+pub fn run(world: &mut World, act: impl FnOnce(&mut Device, &mut Authority) -> Result<(), Refusal>) -> bool {
     let mut device = WriteModule::new(world.board.clone());
     let is_done = device.identify().is_ok() && act(&mut device, &mut world.authority).is_ok();
     world.board = device.board().clone();
@@ -183,7 +183,7 @@ fn authenticates(world: &mut World) -> Authenticates {
 }
 
 /// A device whose key came in its pack, and one that made its own and has a symmetric credential, too.
-fn worlds() -> [World; 2] {
+pub fn worlds() -> [World; 2] {
     let key = p256::SecretKey::from_pkcs8_der(SECRET_KEY).unwrap().public_key();
     let subject = format!("SERIALNUMBER={NUMBER}").parse().unwrap();
     let client = certify_key(subject, SubjectPublicKeyInfoOwned::from_key(&key).unwrap(), 1);
@@ -205,16 +205,16 @@ fn worlds() -> [World; 2] {
 }
 
 /// The secret scalar of the key that the device uses.
-fn scalar(world: &World) -> Vec<u8> {
+pub fn scalar(world: &World) -> Vec<u8> {
     let mut buffer = HeldBuffer::new();
     WriteModule::new(world.board.clone()).held(&mut buffer).unwrap().unwrap().secret_key[36..68].to_vec()
 }
 
-fn pass_phrase(world: &World) -> Option<[u8; 32]> {
+pub fn pass_phrase(world: &World) -> Option<[u8; 32]> {
     WriteModule::new(world.board.clone()).with_pass_phrase(|_, lent| *lent.expose()).ok()
 }
 
-fn occurrences(image: &[u8], secret: &[u8]) -> usize {
+pub fn occurrences(image: &[u8], secret: &[u8]) -> usize {
     image.windows(secret.len()).filter(|window| *window == secret).count()
 }
 
@@ -429,7 +429,7 @@ fn verify(certificate: &[u8], message: &[u8], signature: &[u8]) -> bool {
 }
 
 /// The certificate for this request. A sweep asks for the same over and over.
-fn certified_as(request: &SigningRequest, serial: u32) -> Vec<u8> {
+pub fn certified_as(request: &SigningRequest, serial: u32) -> Vec<u8> {
     thread_local!(static CERTIFIED: RefCell<HashMap<Vec<u8>, Vec<u8>>> = RefCell::default());
     let question = [&request.0[..], &serial.to_be_bytes()].concat();
     CERTIFIED.with_borrow_mut(|certified| {

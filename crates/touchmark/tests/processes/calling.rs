@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use touchmark::member_files;
 
+use crate::network::{ConnectProxy, target_of};
 use crate::site::{Process, Site, lines};
 
 /// A site whose center knows the devices that were made.
@@ -401,11 +402,25 @@ fn a_new_board_takes_a_devices_number_and_the_old_one_calls_no_more() {
     assert_eq!(states(1), (&"board-swap".into(), &"verified".into()));
     assert_eq!(history["boardSwaps"][0]["reason"], "struck by lightning");
 
-    // The device that it is now recovers by itself, with the key that it has.
+    // The device that it is now recovers by itself, with the key that it has, however often its power fails in between,
+    // also through a proxy.
     fs::copy(&board.flash, site.file("again.flash")).unwrap();
     let flash = site.file("again.flash");
-    let again = [&["device", "recover", "--flash", flash.as_str()][..], &at[..]].concat();
-    assert_eq!(site.json(&again)["state"], "issued");
+    let proxy = ConnectProxy::start();
+    let (url, again) = (proxy.url(), ["device", "recover", "--flash", flash.as_str()]);
+    let again = [&again[..], &at[..], &["--proxy", &url]].concat();
+    let mut cuts = 0;
+    loop {
+        let recovered = site.run(&[&again[..], &["--cut-power-after", &(cuts * 45).to_string()]].concat());
+        if recovered.status.success() {
+            break;
+        }
+        assert!(String::from_utf8_lossy(&recovered.stderr).contains("the device has no power"));
+        cuts += 1;
+    }
+    assert!(cuts > 3, "only {cuts} cuts");
+    let targets = proxy.targets();
+    assert!(!targets.is_empty() && targets.iter().all(|target| *target == target_of(&site.authority_url())));
     site.json(&["authority", "common-certificate", "stop", "3012-1", "--reason", "leaked"]);
     assert!(!site.run(&again).status.success(), "its common certificate is stopped");
     site.assert_books_are_whole();

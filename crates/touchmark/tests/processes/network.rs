@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use crate::site::{Process, Site};
 
 /// A proxy that knows no more than CONNECT, and where it was asked to connect to.
-struct ConnectProxy {
+pub struct ConnectProxy {
     address: SocketAddr,
     targets: Arc<Mutex<Vec<String>>>,
 }
 
 impl ConnectProxy {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let targets = Arc::new(Mutex::new(Vec::new()));
@@ -31,8 +31,12 @@ impl ConnectProxy {
         Self { address, targets }
     }
 
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The targets since this was asked last.
-    fn targets(&self) -> Vec<String> {
+    pub fn targets(&self) -> Vec<String> {
         std::mem::take(&mut *self.targets.lock().unwrap())
     }
 }
@@ -64,7 +68,7 @@ pub fn target_of(url: &str) -> String {
 #[test]
 fn every_role_and_a_device_reach_their_hosts_through_a_proxy() {
     let (site, proxy) = (Site::new(), ConnectProxy::start());
-    let url = format!("http://{}", proxy.address);
+    let url = proxy.url();
     for role in ["gateway", "station", "center", "authenticator"] {
         let path = site.path(&format!("{role}.toml"));
         let config = fs::read_to_string(&path).unwrap();

@@ -128,7 +128,7 @@ async fn a_channel_goes_through_a_proxy_too() {
     let address: Uri = format!("https://{}", host.address).parse().unwrap();
     let connect = async |proxy: Proxy| {
         let (name, clock) = (member("authority:head-office"), Arc::clone(&host.clock) as Arc<dyn Clock>);
-        Channel::connect_through(&proxy, &address, host.trust(), name, clock).await
+        Channel::connect_through(&proxy, &address, host.trust(), name, None, clock).await
     };
     let refused = connect(asking.proxy()).await.err();
     assert!(matches!(refused, Some(ChannelError::Call(CallError::Unreachable(_)))));

@@ -69,7 +69,8 @@ pub async fn swap_board(
     let mut board = EmulatedDevice::create(flash, number.product().clone(), chip, seed)?;
     board.set_common_certificate(&common.certificate, common.key.expose())??;
     let (url, name) = plant.authority_at()?;
-    let authority = recover::Authority { url: url.parse()?, name, root_sha256: plant.root_fingerprint() };
+    let (root_sha256, proxy) = (plant.root_fingerprint(), ProxyConfig::default());
+    let authority = recover::Authority { url: url.parse()?, name, root_sha256, proxy };
     let (_, recovery) = recover(&mut board, number, &authority, false, edge).await?;
     ensure!(matches!(recovery, Recovery::Done { .. }), "the new board of {number} was given nothing");
     known(plant, &mut board).await.context("its new board")?;

@@ -71,7 +71,8 @@ pub async fn run(arguments: AuthenticateArguments, edge: &Edge) -> anyhow::Resul
 
     let server = Member::authenticator(arguments.authenticator_name.clone());
     let (trust, clock) = (HostTrust::Root(root), Arc::clone(&edge.clock));
-    let mut channel = channel(&arguments.authenticator, &arguments.proxy, trust, &server, clock).await?;
+    let mut channel =
+        channel(&arguments.authenticator, &arguments.proxy, trust, &server, None, clock).await?;
     let service = arguments.service.clone();
     let session = authenticate(&mut channel, &credential, &server, service, &*edge.random)
         .await

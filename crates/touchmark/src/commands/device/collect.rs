@@ -60,7 +60,7 @@ pub async fn run(arguments: CollectArguments, edge: &Edge) -> anyhow::Result<()>
     let authority = Member::authority(arguments.authority_name.clone());
     let trust = HostTrust::Root(arguments.root_sha256);
     let clock = Arc::clone(&edge.clock);
-    let mut channel = channel(&arguments.authority, &arguments.proxy, trust, &authority, clock).await?;
+    let mut channel = channel(&arguments.authority, &arguments.proxy, trust, &authority, None, clock).await?;
     let message = collection_message(&device_number, &channel.binding().0);
     let signature =
         device.sign(&message)?.with_context(|| format!("{device_number} has no key to sign with"))?;

@@ -7,20 +7,24 @@ use std::sync::Arc;
 use anyhow::Context;
 use auth::{ChannelBinding, recovery_confirmation};
 use axum::http::Uri;
-use cert::Fingerprint;
 use cert::tls::{Credential, HostTrust};
+use cert::{Certificate, Fingerprint};
+use device::Renewal;
+use device::sim::Tear;
 use identity::{DeviceNumber, Member, MemberName};
 use message::bytes::Bytes;
 use message::pack::{CertificatePack, CredentialPack};
+use message::problem::ProblemCode;
 use message::recovery::{RecoveryAnswer, RecoveryProof, RecoveryRequest, recovery_message};
 use message::standing::DeviceStanding;
 use pki::SigningRequest;
 use serde::Serialize;
-use transport::{Channel, Client};
+use transport::{CallError, Client};
 
-use super::address::address_of;
+use super::address::channel;
 use super::keys::KeyArguments;
-use super::{Edge, open};
+use super::{Edge, open, seed};
+use crate::config::ProxyConfig;
 use crate::emulator::EmulatedDevice;
 use crate::failure::Failure;
 
@@ -36,6 +40,9 @@ pub struct RecoverArguments {
     /// Bring no proof, and wait for a person's word
     #[arg(long)]
     without_proof: bool,
+    /// Cut the device's power after so many changes of its memory, to see what becomes of it
+    #[arg(long, value_name = "N")]
+    cut_power_after: Option<u32>,
     #[command(flatten)]
     authority: Authority,
     #[command(flatten)]
@@ -54,6 +61,9 @@ pub struct Authority {
     /// SHA-256 of the root certificate, which a device's firmware knows
     #[arg(long, value_name = "HEX")]
     pub root_sha256: Fingerprint,
+    /// The way there.
+    #[command(flatten)]
+    pub proxy: ProxyConfig,
 }
 
 /// Where a request stands.
@@ -65,8 +75,8 @@ pub enum Recovery {
     },
     /// The device has its certificate, and the authority has seen it.
     Done {
-        /// What the request goes by.
-        recovery: u64,
+        /// What the request goes by; none where the certificate had come before.
+        recovery: Option<u64>,
         /// The certificate, DER.
         certificate: Vec<u8>,
     },
@@ -78,7 +88,8 @@ pub enum Recovery {
 struct Recovered {
     device_number: DeviceNumber,
     state: &'static str,
-    recovery: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<u64>,
     key_sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate_sha256: Option<String>,
@@ -86,8 +97,11 @@ struct Recovered {
 
 /// Runs the command. Asked again, it goes on where it was.
 pub async fn run(arguments: RecoverArguments, edge: &Edge) -> anyhow::Result<()> {
-    let RecoverArguments { flash, number, without_proof, authority, keys } = arguments;
+    let RecoverArguments { flash, number, without_proof, cut_power_after, authority, keys } = arguments;
     let mut device = keys.give_to(open(&flash, edge)?)?;
+    if let Some(changes) = cut_power_after {
+        device.cut_power_after(changes, Tear::Noisy(seed(edge)));
+    }
     let flash = flash.display();
     let remembered =
         device.confirmed_number().with_context(|| format!("cannot read the NVRAM in {flash}"))?;
@@ -108,7 +122,7 @@ pub async fn run(arguments: RecoverArguments, edge: &Edge) -> anyhow::Result<()>
                 "request {recovery} waits for a person's word; the key's SHA-256 is {key}\n\
                  ask again when it is approved"
             );
-            edge.output.object(&shown("pending", recovery, None), text);
+            edge.output.object(&shown("pending", Some(recovery), None), text);
         }
         Recovery::Done { recovery, certificate } => {
             let certificate = Fingerprint::of(&certificate).to_string();
@@ -131,21 +145,44 @@ pub async fn recover(
     is_proving: bool,
     edge: &Edge,
 ) -> anyhow::Result<(Fingerprint, Recovery)> {
+    if device.renewal()?? == Renewal::Confirmation {
+        let held = device.candidate()?.context("the device holds no certificate")?;
+        let key = Certificate::parse(&held.client_certificate)?.spki_fingerprint();
+        finish(device, number, authority, edge).await?;
+        return Ok((key, Recovery::Done { recovery: None, certificate: held.client_certificate }));
+    }
+    let request = device.begin_recovery(number)?.context("the device makes no request")?.0.to_vec();
+    let public_key = SigningRequest::verify(&request)?.public_key_sha256();
+    let recovery = match ask(device, number, authority, request, is_proving, edge).await? {
+        RecoveryAnswer::Pending { recovery } => Recovery::Pending { recovery },
+        RecoveryAnswer::Issued { recovery, pack } => {
+            let certificate = install(device, number, authority, *pack)?;
+            finish(device, number, authority, edge).await?;
+            Recovery::Done { recovery: Some(recovery), certificate }
+        }
+    };
+    Ok((public_key, recovery))
+}
+
+/// Asks under the common certificate, with what proof the device has.
+async fn ask(
+    device: &mut EmulatedDevice,
+    number: &DeviceNumber,
+    authority: &Authority,
+    request: Vec<u8>,
+    is_proving: bool,
+    edge: &Edge,
+) -> anyhow::Result<RecoveryAnswer> {
     let common = device.common_certificate().context("cannot read the device's memory")?;
     let (certificate, key) = common.ok_or_else(|| {
         Failure::new("the device has no common certificate")
             .advise("give it one: device emulate --common-certificate FILE")
     })?;
     let common = Credential::new(vec![certificate], key);
-    let request = device.begin_recovery(number)?.context("the device makes no request")?.0.to_vec();
     let public_key = SigningRequest::verify(&request)?.public_key_sha256();
-
-    let member = Member::authority(authority.name.clone());
+    let (member, clock) = (authority.member(), Arc::clone(&edge.clock));
     let trust = HostTrust::Root(authority.root_sha256);
-    let (address, clock) = (address_of(&authority.url).await?, Arc::clone(&edge.clock));
-    let mut channel = Channel::connect_as(address, trust, member.clone(), &common, clock)
-        .await
-        .with_context(|| format!("cannot reach {member} at {}", authority.url))?;
+    let mut channel = channel(&authority.url, &authority.proxy, trust, &member, Some(&common), clock).await?;
     let proof = match is_proving {
         true => proof(device, number, &public_key, &channel.binding().0)?,
         false => None,
@@ -156,20 +193,8 @@ pub async fn recover(
         signing_request: Bytes(request),
         proof,
     };
-    let answer = channel
-        .post_json("/v1/recoveries", &asked)
-        .await
-        .with_context(|| format!("{member} gives no certificate to {number}"))?;
-    let recovery = match answer {
-        RecoveryAnswer::Pending { recovery } => Recovery::Pending { recovery },
-        RecoveryAnswer::Issued { recovery, pack } => {
-            let certificate = install(device, number, authority, *pack)?;
-            confirm(device, authority, member, edge).await?;
-            device.accept_recovered(number)?.context("the device does not take its new identity")?;
-            Recovery::Done { recovery, certificate }
-        }
-    };
-    Ok((public_key, recovery))
+    let answer = channel.post_json("/v1/recoveries", &asked).await;
+    answer.with_context(|| format!("{member} gives no certificate to {number}"))
 }
 
 /// What the device can prove itself with: its pass phrase, or the key of its last certificate.
@@ -222,21 +247,40 @@ fn install(
     Ok(client_certificate.0)
 }
 
-/// Shows the authority the new identity; until it has answered, the old one is kept.
-async fn confirm(
+/// Shows the authority the new identity, and has the device take it for its own; until it has answered, the old one is
+/// kept. One that it does not want is forgotten, so that the device may ask for another.
+async fn finish(
     device: &mut EmulatedDevice,
+    number: &DeviceNumber,
     authority: &Authority,
-    member: Member,
     edge: &Edge,
 ) -> anyhow::Result<()> {
     let held = device.candidate()?.context("the device holds no certificate")?;
     let chain = vec![held.client_certificate, held.issuing_certificate];
     let credential = Credential::new(chain, held.secret_key);
     let (trust, url) = (HostTrust::Root(authority.root_sha256), authority.url.to_string());
-    let client = Client::new(trust, Some(&credential), member, &url, Arc::clone(&edge.clock))?;
-    let _: DeviceStanding = client
-        .post_json("/v1/identity/confirmation", &())
-        .await
-        .context("the authority does not take the new certificate yet: recover again")?;
-    Ok(())
+    let (proxy, clock) = (authority.proxy.to(&url)?, Arc::clone(&edge.clock));
+    let client = Client::through(proxy.as_ref(), trust, Some(&credential), authority.member(), &url, clock)?;
+    let shown: Result<DeviceStanding, CallError> = client.post_json("/v1/identity/confirmation", &()).await;
+    match shown {
+        Ok(_) => {
+            let accepted = device.accept_recovered(number)?;
+            accepted.context("the device does not take its new identity")
+        }
+        Err(CallError::Refused(problem)) if problem.code == ProblemCode::NotAllowed => {
+            device.abandon_renewal()??;
+            Err(Failure::new(format!("the certificate that the device was given is refused: {problem}"))
+                .advise("recover again")
+                .into())
+        }
+        Err(error) => {
+            Err(error).context("the authority does not take the new certificate yet: recover again")
+        }
+    }
+}
+
+impl Authority {
+    fn member(&self) -> Member {
+        Member::authority(self.name.clone())
+    }
 }

@@ -87,7 +87,7 @@ pub use desk::Desk;
 pub use error::AuthorityError;
 pub use making::NewRange;
 pub use pre_write_key::{DeviceKey, ExportedKey, PRE_WRITE_KEY_BYTES};
-pub use recovery::PendingRecovery;
+pub use recovery::{PendingRecovery, UseToday};
 pub use routes::{OPEN_TO_ALL, OPEN_TO_COMMON, OPEN_TO_EXPIRED};
 pub use setup::{Ceremony, Names, SetupError};
 pub use status::{AuthorityStatus, FactoryFigures, MemberFigures};

@@ -3,18 +3,19 @@
 //! Whoever has the common certificate's key can ask, for any number, so asking alone gets nobody
 //! anything. Something else speaks for the device ([`RecoveryGround`]): a proof by what it still has
 //! of its identity (`proof`), a board swap that a person has opened, or a person's word on this very request
-//! (`decision`). Requests that nothing speaks for are counted, by batch and by number; too many from a
-//! batch are an alarm, and a batch that has leaked is stopped.
+//! (`decision`). Requests that nothing speaks for are counted, by batch and by number, and so are false proofs; too
+//! many from a batch are an alarm (`bounds`), and a batch that has leaked is stopped.
 //!
 //! The certificate itself is a successor like any other (`succession`).
 
+mod bounds;
 mod decision;
 mod proof;
 
 use std::sync::Arc;
 
 use cert::{CommonIdentity, Fingerprint};
-use identity::{CommonBatch, DeviceNumber, HardwareUid};
+use identity::{DeviceNumber, HardwareUid};
 use message::pack::CredentialPack;
 use message::problem::{Problem, ProblemCode};
 use message::recovery::{RecoveryAnswer, RecoveryRequest};
@@ -27,14 +28,10 @@ use store::authority::common_certificate::{self, CommonCertificate};
 use store::authority::recovery::{self, NewRecovery, Recovery, RecoveryGround, RecoveryState};
 use store::authority::successor::SuccessionCause;
 
-pub use self::decision::PendingRecovery;
+pub use self::decision::{PendingRecovery, UseToday};
 use crate::authority::Authority;
 use crate::error::AuthorityError;
 use crate::succession::{Succession, SuccessorKey};
-
-/// How many requests a day that nothing speaks for are taken for one number.
-const UNPROVED_OF_NUMBER_A_DAY_MAX: u64 = 5;
-const DAY_SECONDS: i64 = 86_400;
 
 /// A request as it came, with its key read.
 #[derive(Clone)]
@@ -60,7 +57,13 @@ impl Authority {
         let key = SigningRequest::verify(&request.signing_request.0)
             .map_err(|error| AuthorityError::refused(ProblemCode::MalformedRequest, error.to_string()))?;
         let asked = Asked { common: common.clone(), request, public_key_sha256: key.public_key_sha256() };
-        let ground = self.proved(&asked, channel_binding).await?;
+        let ground = match self.proved(&asked, channel_binding).await {
+            Err(AuthorityError::Refused(problem)) if problem.code == ProblemCode::ProofFailed => {
+                self.count_false_proof(asked).await?;
+                return Err(AuthorityError::Refused(problem));
+            }
+            proved => proved?,
+        };
         let found = self.file(asked.clone(), ground).await?;
         match found.state {
             RecoveryState::Pending => Ok(RecoveryAnswer::Pending { recovery: found.recovery }),
@@ -148,14 +151,6 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// What the audit log says of a batch that asks too often.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Alarm<'a> {
-    batch: &'a CommonBatch,
-    unproved_a_day_max: u32,
-}
-
 /// Files a request that is new, and decides one for which something speaks; where it then stands. One too many
 /// is refused in an answer of its own, because that it was counted stays.
 async fn file(
@@ -179,7 +174,7 @@ async fn file(
         Some(before) => before.recovery,
         None => {
             if ground.is_none()
-                && let Err(refused) = count(transaction, &batch, asked, now).await?
+                && let Err(refused) = bounds::count(transaction, &batch, asked, now).await?
             {
                 return Ok(Err(refused));
             }
@@ -254,38 +249,6 @@ async fn is_let_by_swap(
             && swap.former_hardware_uid.as_ref() != Some(chip)
             && swap.expected_hardware_uid.is_none_or(|expected| expected == *chip)
     }))
-}
-
-/// Counts a request that nothing speaks for, and refuses one too many. The first one too many from a batch is
-/// an alarm.
-async fn count(
-    transaction: &mut Transaction,
-    batch: &CommonCertificate,
-    asked: &Asked,
-    now: i64,
-) -> Result<Result<(), Problem>, AuthorityError> {
-    let day = now.div_euclid(DAY_SECONDS);
-    let over = |whose: String| {
-        let detail =
-            format!("{whose} has asked too often today, and nothing speaks for it: try again tomorrow");
-        Ok(Err(Problem::new(ProblemCode::OverQuota, detail)))
-    };
-    let max = batch.unproved_a_day_max;
-    let of_batch = recovery::count_of_batch(transaction, &batch.batch, day).await?;
-    if of_batch > u64::from(max) {
-        if of_batch == u64::from(max) + 1 {
-            let alarm = Alarm { batch: &batch.batch, unproved_a_day_max: max };
-            let actor = asked.actor();
-            audit::append(transaction, now, actor.as_str(), "common-certificate.alarm", &alarm).await?;
-            tracing::error!(batch = %batch.batch, "a common certificate is used too often: it may have leaked");
-        }
-        return over(format!("batch {}", batch.batch));
-    }
-    let number = &asked.request.device_number;
-    match recovery::count_of_number(transaction, number, day).await? > UNPROVED_OF_NUMBER_A_DAY_MAX {
-        true => over(number.to_string()),
-        false => Ok(Ok(())),
-    }
 }
 
 async fn found(transaction: &mut Transaction, recovery: u64) -> Result<Recovery, AuthorityError> {

@@ -85,6 +85,7 @@ fn a_common_certificate_is_made_exported_once_and_stopped() {
     let listed = place.done("common-certificate list");
     assert_eq!((&listed[0]["batch"], &listed[0]["stopReason"]), (&"3012-1".into(), &"leaked".into()));
     assert_eq!((&listed[1]["batch"], &listed[1]["unprovedADayMax"]), (&"3012-2".into(), &3.into()));
+    assert_eq!((&listed[1]["unprovedToday"], &listed[1]["falseProofsToday"]), (&0.into(), &0.into()));
     place.refused("common-certificate enable --root-passphrase-file root.pass", "already");
     place.refused("common-certificate enable --root-passphrase-file unlock", "cannot open the root's key");
 }

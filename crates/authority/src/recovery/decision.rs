@@ -4,12 +4,13 @@ use identity::HardwareUid;
 use message::problem::ProblemCode;
 use store::Transaction;
 use store::audit::{self, Actor};
-use store::authority::common_certificate;
+use store::authority::common_certificate::CommonCertificate;
 use store::authority::device;
 use store::authority::recovery::{self, Recovery, RecoveryGround, RecoveryState};
 use store::authority::successor::SuccessionCause;
 
-use super::{DAY_SECONDS, Entry, found};
+use super::bounds::day_of;
+use super::{Entry, found};
 use crate::desk::Desk;
 use crate::error::AuthorityError;
 use crate::history::History;
@@ -20,6 +21,15 @@ pub struct PendingRecovery {
     pub recovery: Recovery,
     /// The chip that the authority knows the number by, where it does.
     pub known_hardware_uid: Option<HardwareUid>,
+}
+
+/// How often a common certificate was used on a day (UTC) while nothing else spoke for the device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UseToday {
+    /// Requests without proof, also those that were too many.
+    pub unproved: u64,
+    /// Proofs that did not hold, up to the first one too many.
+    pub false_proofs: u64,
 }
 
 impl Desk {
@@ -42,21 +52,21 @@ impl Desk {
         Ok(recoveries)
     }
 
-    /// How many requests of each batch came today that nothing speaks for.
+    /// How often each batch was used today while nothing else spoke for the device.
     ///
     /// # Errors
     /// The store fails.
-    pub async fn unproved_today(
-        &self,
-        batches: &[common_certificate::CommonCertificate],
-    ) -> Result<Vec<u64>, AuthorityError> {
+    pub async fn used_today(&self, batches: &[CommonCertificate]) -> Result<Vec<UseToday>, AuthorityError> {
         let snapshot = &mut self.store.read().await?;
-        let day = self.now().div_euclid(DAY_SECONDS);
-        let mut counts = Vec::with_capacity(batches.len());
-        for common in batches {
-            counts.push(recovery::counted(snapshot, &common.batch, day).await?);
+        let day = day_of(self.now());
+        let mut uses = Vec::with_capacity(batches.len());
+        for CommonCertificate { batch, .. } in batches {
+            uses.push(UseToday {
+                unproved: recovery::unproved(snapshot, batch, day).await?,
+                false_proofs: recovery::false_proofs(snapshot, batch, day).await?,
+            });
         }
-        Ok(counts)
+        Ok(uses)
     }
 
     /// Speaks for the device that asked: when it asks again, it gets its certificate.

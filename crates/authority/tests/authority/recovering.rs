@@ -167,6 +167,14 @@ impl Field {
         self.plant.authority.desk().successors(None, 1_000).await.unwrap().len()
     }
 
+    /// How often the common certificate was used today without a proof, and with a false one.
+    async fn used_today(&self) -> (u64, u64) {
+        let desk = self.plant.authority.desk();
+        let batches = desk.common_certificates().await.unwrap();
+        let used = desk.used_today(&batches).await.unwrap()[0];
+        (used.unproved, used.false_proofs)
+    }
+
     async fn log(&self) -> String {
         let mut log = Vec::new();
         audit::export(&mut self.plant.store.read().await.unwrap(), &mut log).await.unwrap();
@@ -251,6 +259,7 @@ async fn an_attacker_with_the_common_key_gets_no_certificate_and_the_cap_raises_
             assert_eq!(refused_with(one_more), ProblemCode::OverQuota);
         }
         assert_eq!(field.log().await.matches("common-certificate.alarm").count(), 1);
+        assert_eq!(field.used_today().await, (14, 5));
         for board in &waiting {
             field.pending(board).await;
         }
@@ -268,6 +277,29 @@ async fn an_attacker_with_the_common_key_gets_no_certificate_and_the_cap_raises_
         }
         assert_eq!(field.certificates().await, 1);
         field.plant.conserved().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_false_proofs_are_an_alarm_and_shut_nobody_out() {
+    on_both(async |database| {
+        let field = Field::new(database, "3012", 3).await;
+        let devices = field.made(123_000..123_002).await;
+        let (number, _, key) = &devices[0];
+        let board = Board::new(number, CHIP);
+        for _ in 0..6 {
+            let false_proof =
+                field.ask(&board, |binding| signed(&devices[1].2, &board.message(binding))).await;
+            assert_eq!(refused_with(false_proof), ProblemCode::ProofFailed);
+        }
+        let log = field.log().await;
+        assert_eq!(log.matches("common-certificate.alarm").count(), 1, "{log}");
+        assert!(log.contains("false proofs"), "{log}");
+        assert_eq!(field.used_today().await, (0, 4), "after the alarm they are not written down any more");
+        field.given(&board, |binding| signed(key, &board.message(binding))).await;
+        field.plant.clock.advance(DAY);
+        assert_eq!(field.used_today().await, (0, 0));
     })
     .await;
 }

@@ -260,15 +260,43 @@ pub async fn count_of_number(
     count_one(transaction, &format!("number {number}"), day).await
 }
 
+/// As [`count_of_batch`], for proofs that do not hold.
+///
+/// # Errors
+/// The store fails.
+pub async fn count_false_proof(
+    transaction: &mut Transaction,
+    batch: &CommonBatch,
+    day: i64,
+) -> Result<u64, StoreError> {
+    count_one(transaction, &false_proofs_of(batch), day).await
+}
+
 /// How many requests of a batch were counted on a day.
 ///
 /// # Errors
 /// The store fails.
-pub async fn counted(snapshot: &mut Snapshot, batch: &CommonBatch, day: i64) -> Result<u64, StoreError> {
+pub async fn unproved(snapshot: &mut Snapshot, batch: &CommonBatch, day: i64) -> Result<u64, StoreError> {
+    counted(snapshot, &format!("batch {batch}"), day).await
+}
+
+/// How many proofs of a batch that did not hold were counted on a day.
+///
+/// # Errors
+/// The store fails.
+pub async fn false_proofs(snapshot: &mut Snapshot, batch: &CommonBatch, day: i64) -> Result<u64, StoreError> {
+    counted(snapshot, &false_proofs_of(batch), day).await
+}
+
+fn false_proofs_of(batch: &CommonBatch) -> String {
+    format!("false proofs of batch {batch}")
+}
+
+async fn counted(snapshot: &mut Snapshot, subject: &str, day: i64) -> Result<u64, StoreError> {
     let row: Option<(i64,)> = fetch_optional!(
         snapshot,
         "SELECT asked FROM recovery_count WHERE subject = $1 AND day = $2",
-        format!("batch {batch}"),
+        subject,
         day,
     )?;
     count("recovery_count.asked", row.map_or(0, |(asked,)| asked))

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use authority::ExportedCommonCertificate;
+use authority::{ExportedCommonCertificate, UseToday};
 use der::pem::{self, LineEnding};
 use identity::profile::KeyAlgorithm;
 use identity::{CommonBatch, ProductCode};
@@ -91,13 +91,27 @@ pub async fn run(command: CommonCertificateCommand, edge: &Edge) -> anyhow::Resu
             let config = role.authority()?;
             let (desk, passphrase) = (open_desk(&config, edge).await?, passphrase(&config.unlock_file)?);
             let made = desk.make_common_certificate(&product, unproved_a_day, passphrase, &person()).await?;
-            edge.output.object(&row(&made), format!("{} has a common certificate: export it", made.batch));
+            edge.output
+                .object(&row(&made, None), format!("{} has a common certificate: export it", made.batch));
             Ok(())
         }
         CommonCertificateCommand::List { role } => {
-            let found = open_desk(&role.authority()?, edge).await?.common_certificates().await?;
-            let rows: Vec<Row> = found.iter().map(row).collect();
-            let headings = ["batch", "certificate serial", "made", "exported", "stopped", "why"];
+            let desk = open_desk(&role.authority()?, edge).await?;
+            let found = desk.common_certificates().await?;
+            let used = desk.used_today(&found).await?;
+            let rows: Vec<Row> =
+                found.iter().zip(used).map(|(common, today)| row(common, Some(today))).collect();
+            let headings = [
+                "batch",
+                "certificate serial",
+                "today without proof",
+                "today false proofs",
+                "a day at most",
+                "made",
+                "exported",
+                "stopped",
+                "why",
+            ];
             edge.output.rows(&headings, &rows, |row| cells(row).to_vec());
             Ok(())
         }
@@ -117,6 +131,10 @@ struct Row<'a> {
     batch: &'a CommonBatch,
     certificate_serial: String,
     unproved_a_day_max: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unproved_today: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    false_proofs_today: Option<u64>,
     made: i64,
     exported: Option<i64>,
     stopped: Option<i64>,
@@ -204,11 +222,13 @@ fn as_json(common: &ExportedCommonCertificate) -> Zeroizing<String> {
     Zeroizing::new(serde_json::to_string_pretty(&file).expect("a certificate and its key have a JSON form"))
 }
 
-fn row(common: &CommonCertificate) -> Row<'_> {
+fn row(common: &CommonCertificate, today: Option<UseToday>) -> Row<'_> {
     Row {
         batch: &common.batch,
         certificate_serial: hex::encode(&common.certificate_serial),
         unproved_a_day_max: common.unproved_a_day_max,
+        unproved_today: today.map(|today| today.unproved),
+        false_proofs_today: today.map(|today| today.false_proofs),
         made: common.made,
         exported: common.exported,
         stopped: common.stopped.as_ref().map(|(moment, _)| *moment),
@@ -216,7 +236,7 @@ fn row(common: &CommonCertificate) -> Row<'_> {
     }
 }
 
-fn cells(row: &Row) -> [String; 6] {
+fn cells(row: &Row) -> [String; 9] {
     let moment = |seconds: Option<i64>| {
         let moment = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
         moment.map(|moment| moment.to_string()).unwrap_or_default()
@@ -224,6 +244,9 @@ fn cells(row: &Row) -> [String; 6] {
     [
         row.batch.to_string(),
         row.certificate_serial.clone(),
+        row.unproved_today.unwrap_or_default().to_string(),
+        row.false_proofs_today.unwrap_or_default().to_string(),
+        row.unproved_a_day_max.to_string(),
         moment(Some(row.made)),
         moment(row.exported),
         moment(row.stopped),

@@ -5,6 +5,7 @@
 //! | `cacerts` | anyone: it is what everybody must know to verify us | root and issuing CA |
 //! | `csrattrs` | a device | key and signature algorithm of its product |
 //! | `simpleenroll` | a device, for its own number | its next certificate |
+//! | `simpleenroll` | a device under its common certificate, which names its number and chip | what [`recovery`](crate) says: a certificate, or that a person decides |
 //! | `simplereenroll` | a device, under the same names | the same |
 //! | `serverkeygen` | a device whose product has its keys from here | its next certificate, and the key |
 //!
@@ -19,14 +20,17 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::prelude::{BASE64_STANDARD, Engine};
+use cert::CommonIdentity;
 use message::pack::{CertificatePack, PackKey};
 use message::problem::ProblemCode;
+use message::recovery::{RecoveryAnswer, RecoveryRequest};
+use pki::RequestedSubject;
 use pki::est::certificates_only;
-use transport::{Device, Refused, RenewingDevice};
+use transport::{Common, Device, Origin, Refused, RenewingDevice};
 
 use crate::authority::Authority;
 use crate::routes::{admitted, refused};
@@ -44,6 +48,9 @@ const BODY_BYTES_MAX: usize = 16 * 1_024;
 const LINE_LENGTH: usize = 64;
 /// Stands between the parts of an answer. No line of base64 has a hyphen.
 const BOUNDARY: &str = "est-key-and-certificate";
+
+/// How long a device is to wait before it asks whether a person has decided.
+const RETRY_SECONDS: &str = "300";
 
 const CERTIFICATES: &str = "application/pkcs7-mime; smime-type=certs-only";
 const TRANSFER_ENCODING: HeaderName = HeaderName::from_static("content-transfer-encoding");
@@ -76,12 +83,49 @@ async fn request_attributes(State(authority): Shared, Device(device): Device) ->
 
 async fn enroll(
     State(authority): Shared,
-    device: RenewingDevice,
+    origin: Origin,
+    common: Result<Common, Refused>,
+    device: Result<RenewingDevice, Refused>,
     Pkcs10(request): Pkcs10,
 ) -> Result<Response, Refused> {
-    let device = admitted(&authority, device).await?;
+    if let Ok(Common(common)) = common {
+        return recover(&authority, &common, &origin, request).await;
+    }
+    let device = admitted(&authority, device?).await?;
     let pack = authority.enroll(&device, request).await.map_err(refused)?;
     Ok(base64_answer(CERTIFICATES, &issued(&pack)?))
+}
+
+/// A device that has nothing but its common certificate. It has no way here to bring a proof, so what speaks for it is a
+/// board swap or a person's word, for which it waits (RFC 7030 clause 4.2.3).
+async fn recover(
+    authority: &Arc<Authority>,
+    common: &CommonIdentity,
+    origin: &Origin,
+    request: Vec<u8>,
+) -> Result<Response, Refused> {
+    let malformed = |detail: String| Refused::new(ProblemCode::MalformedRequest, detail);
+    let subject = RequestedSubject::read(&request).map_err(|error| malformed(error.to_string()))?;
+    let (Some(device_number), Some(hardware_uid)) = (subject.device_number(), subject.hardware_uid()) else {
+        let detail = "under a common certificate the request states the device number as serialNumber of the \
+                      subject, and the chip as hardware module name (RFC 4108) in the subject alternative name";
+        return Err(malformed(detail.to_owned()));
+    };
+    let signing_request = message::bytes::Bytes(request);
+    let request = RecoveryRequest { device_number, hardware_uid, signing_request, proof: None };
+    let answer = authority.recover(common, request, &origin.channel_binding.0).await.map_err(refused)?;
+    match answer {
+        RecoveryAnswer::Pending { recovery } => {
+            let text = format!("request {recovery} waits for a person's word; ask the same again later\n");
+            Ok((StatusCode::ACCEPTED, [(RETRY_AFTER, RETRY_SECONDS)], text).into_response())
+        }
+        RecoveryAnswer::Issued { pack, .. } => {
+            let pack = pack.certificate.ok_or_else(|| {
+                Refused::new(ProblemCode::Internal, "a certificate that was made is not here")
+            })?;
+            Ok(base64_answer(CERTIFICATES, &issued(&pack)?))
+        }
+    }
 }
 
 async fn reenroll(

@@ -46,8 +46,12 @@ use crate::est;
 pub const OPEN_TO_ALL: &[(Method, &str)] =
     &[(Method::POST, "/v1/join"), (Method::POST, "/v1/collections"), (Method::GET, est::CA_CERTIFICATES)];
 
-/// What a device may ask with its common certificate.
-pub const OPEN_TO_COMMON: &[(Method, &str)] = &[(Method::POST, "/v1/recoveries")];
+/// What a device may ask with its common certificate: for an individual one, and whom to verify.
+pub const OPEN_TO_COMMON: &[(Method, &str)] = &[
+    (Method::POST, "/v1/recoveries"),
+    (Method::POST, est::SIMPLE_ENROLL),
+    (Method::GET, est::CA_CERTIFICATES),
+];
 
 /// What a device may ask whose certificate has expired, where its product allows it.
 pub const OPEN_TO_EXPIRED: &[(Method, &str)] = &[

@@ -2,15 +2,17 @@
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, UnparsedPublicKey};
 use cert::Fingerprint;
-use const_oid::AssociatedOid;
 use const_oid::db::rfc4519::SERIAL_NUMBER;
 use const_oid::db::rfc5280::ID_CE_SUBJECT_ALT_NAME;
-use der::asn1::PrintableStringRef;
-use der::{Decode, Encode};
-use identity::DeviceNumber;
+use const_oid::{AssociatedOid, ObjectIdentifier};
+use der::asn1::{Any, OctetString, PrintableStringRef};
+use der::{Decode, Encode, Sequence};
 use identity::profile::KeyAlgorithm;
+use identity::{DeviceNumber, HardwareUid};
 use spki::SubjectPublicKeyInfoOwned;
 use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 use x509_cert::request::{CertReq, ExtensionReq};
 
@@ -58,6 +60,25 @@ impl RequestedSubject {
         self.subject == *certificate.subject() && self.alternative_name == alternative_name(extensions)
     }
 
+    /// The device number, where the subject states exactly one.
+    pub fn device_number(&self) -> Option<DeviceNumber> {
+        let mut stated = self.subject.iter().filter(|attribute| attribute.oid == SERIAL_NUMBER);
+        let (only, None) = (stated.next()?, stated.next()) else { return None };
+        only.value.decode_as::<PrintableStringRef<'_>>().ok()?.as_str().parse().ok()
+    }
+
+    /// The chip, where the subject alternative name is exactly one hardware module name (RFC 4108 clause 5), which IEEE
+    /// 802.1AR has for this. Of what type the module is makes no difference.
+    pub fn hardware_uid(&self) -> Option<HardwareUid> {
+        let SubjectAltName(names) = SubjectAltName::from_der(self.alternative_name.as_deref()?).ok()?;
+        let [GeneralName::OtherName(name)] = names.as_slice() else { return None };
+        if name.type_id != HARDWARE_MODULE_NAME {
+            return None;
+        }
+        let module: HardwareModuleName = name.value.decode_as().ok()?;
+        HardwareUid::new(module.serial_number.as_bytes()).ok()
+    }
+
     /// Whether it names this device, or nobody.
     pub fn is_of(&self, number: &DeviceNumber) -> bool {
         let mut serial_numbers = self.subject.iter().filter(|attribute| attribute.oid == SERIAL_NUMBER);
@@ -65,6 +86,16 @@ impl RequestedSubject {
         self.alternative_name.is_none()
             && serial_numbers.all(|attribute| attribute.value.decode_as().is_ok_and(|text| is_its(&text)))
     }
+}
+
+/// `id-on-hardwareModuleName`.
+const HARDWARE_MODULE_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.4");
+
+#[derive(Sequence)]
+struct HardwareModuleName {
+    /// An object identifier.
+    _kind: Any,
+    serial_number: OctetString,
 }
 
 fn alternative_name(extensions: &[Extension]) -> Option<Vec<u8>> {

@@ -7,11 +7,12 @@ use std::process::Command;
 use identity::DeviceNumber;
 use message::report::Event;
 use store::authority::product::Product;
+use store::authority::recovery::RecoveryState;
 use store::authority::renewal_policy::RenewalPolicy;
 use store::testing::TestDatabase;
 use tempfile::TempDir;
 
-use crate::plant::{Plant, numbers, person, record, secret_key, verified};
+use crate::plant::{Plant, numbers, passphrase, person, record, secret_key, verified};
 use crate::serving::serving;
 
 const NAMES: &str = "/O=Example Works/serialNumber=A123-123000";
@@ -217,6 +218,72 @@ async fn a_foreign_client_gets_a_key_from_the_authority() {
     assert_eq!(identity.status, 200);
     let number: DeviceNumber = "A123-123000".parse().unwrap();
     assert!(String::from_utf8(identity.body).unwrap().contains(&number.to_string()));
+}
+
+const COMMON: (&str, &str) = ("common.pem", "common.key");
+
+/// What `openssl req` needs to say which chip a device has (RFC 4108).
+const CHIP: &str = "[req]\ndistinguished_name=dn\nreq_extensions=names\n[dn]\n[names]\n\
+    subjectAltName=otherName:1.3.6.1.5.5.7.8.4;SEQ:module\n[module]\nkind=OID:1.3.6.1.4.1.32473.1\n\
+    serial=FORMAT:HEX,OCTETSTRING:0011223344556677\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_client_recovers_under_a_common_certificate_once_a_person_says_so() {
+    let plant = Plant::new(TestDatabase::sqlite()).await;
+    let (desk, person) = (plant.authority.desk(), person());
+    let made = desk.make_common_certificate(&"A123".parse().unwrap(), 5, passphrase(), &person).await;
+    let batch = made.unwrap().batch;
+    let common = desk.export_common_certificate(&batch, passphrase(), &person).await.unwrap();
+    let place = Place::new(&plant).await;
+    place.write("common.pem", pki::certificate_pem(&common.certificate).as_bytes());
+    place.write("common.der", common.key.expose());
+    place.openssl("pkey -inform DER -in common.der -out common.key");
+    place.write("chip.cnf", CHIP.as_bytes());
+    let with_chip = ["-config", "chip.cnf"];
+
+    let authorities =
+        place.certificates(&place.curl("/.well-known/est/cacerts", Some(COMMON), &[]), "cas.pem");
+    assert_eq!(authorities.matches("BEGIN CERTIFICATE").count(), 2, "{authorities}");
+    for (names, more) in [(NAMES, &[][..]), ("/O=Example Works", &with_chip[..])] {
+        place.make_request("new.key", names, more);
+        assert_eq!(place.post("simpleenroll", COMMON).status, 400, "{names} {more:?}");
+    }
+    place.make_request("new.key", "/serialNumber=3012-123000", &with_chip);
+    let foreign = place.post("simpleenroll", COMMON);
+    let said = String::from_utf8(foreign.body).unwrap();
+    assert!(said.contains("wrong-product"), "its batch is of another: {said}");
+
+    let mut recoveries = Vec::new();
+    for key in ["refused.key", "new.key"] {
+        place.make_request(key, NAMES, &with_chip);
+        for _ in 0..2 {
+            let waiting = place.post("simpleenroll", COMMON);
+            assert_eq!(waiting.status, 202, "{}", String::from_utf8_lossy(&waiting.body));
+            assert!(waiting.headers.contains("retry-after: 300\r\n"), "{}", waiting.headers);
+        }
+        let pending = desk.recoveries(Some(RecoveryState::Pending), 10).await.unwrap().remove(0);
+        assert_eq!(pending.known_hardware_uid, Some(pending.recovery.hardware_uid.clone()));
+        recoveries.push(pending.recovery.recovery);
+        if key == "refused.key" {
+            desk.refuse_recovery(recoveries[0], "not ours", &person).await.unwrap();
+            assert_eq!(place.post("simpleenroll", COMMON).status, 403);
+        }
+    }
+    desk.approve_recovery(recoveries[1], &person).await.unwrap();
+    let given = place.certificates(&place.post("simpleenroll", COMMON), "new.pem");
+    assert!(place.is_for("new.pem", "new.key"));
+    place.openssl("verify -CAfile cas.pem new.pem");
+    assert_eq!(place.certificates(&place.post("simpleenroll", COMMON), "again.pem"), given, "asked again");
+
+    let new = ("new.pem", "new.key");
+    let confirmed = place.curl("/v1/identity/confirmation", Some(new), &["-X", "POST"]);
+    assert_eq!(confirmed.status, 200);
+    assert_eq!(place.curl("/v1/identity", Some(FIRST), &[]).status, 403, "the one before is void");
+    for operation in ["simplereenroll", "serverkeygen"] {
+        assert_eq!(place.post(operation, COMMON).status, 403, "{operation} under a common certificate");
+    }
+    desk.stop_common_certificate(&batch, "leaked", &person).await.unwrap();
+    assert_eq!(place.post("simpleenroll", COMMON).status, 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]

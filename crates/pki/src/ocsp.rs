@@ -107,6 +107,26 @@ impl OcspRequest {
         Ok(Self { asked, nonce })
     }
 
+    /// The request of a client that asks about the certificate with this serial number's content octets, which the CA with
+    /// the certificate `issuer` (DER) signed: DER, with SHA-256.
+    ///
+    /// # Errors
+    /// The CA's certificate is none, or the serial number no number.
+    pub fn about(issuer: &[u8], serial: &[u8]) -> der::Result<Vec<u8>> {
+        let issuer = x509_cert::Certificate::from_der(issuer)?;
+        let issuer = issuer.tbs_certificate();
+        let hash = |octets: &[u8]| OctetString::new(digest(&SHA256, octets).as_ref());
+        let certificate = CertificateId {
+            hash_algorithm: AlgorithmIdentifierOwned { oid: ID_SHA_256, parameters: None },
+            issuer_name_hash: hash(&issuer.subject().to_der()?)?,
+            issuer_key_hash: hash(issuer.subject_public_key_info().subject_public_key.raw_bytes())?,
+            serial: Int::new(serial)?,
+        };
+        let asked = vec![SingleRequest { certificate, extensions: None }];
+        let content = RequestContent { requestor: None, asked, extensions: None };
+        Request { content, signature: None }.to_der()
+    }
+
     /// The certificates that are asked about, in order.
     pub fn asked(&self) -> &[CertificateId] {
         &self.asked

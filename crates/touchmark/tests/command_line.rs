@@ -79,3 +79,16 @@ fn the_doctor_says_what_is_missing_and_how_to_mend_it() {
     assert_eq!(verdict("listen")["verdict"], "fine");
     assert!(!directory.path().join("data").exists(), "the doctor makes nothing");
 }
+
+#[test]
+fn the_bench_of_revocations_measures_what_it_says() {
+    let output = touchmark(&["bench", "revoke", "--n", "600", "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let figures: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&str> = figures.iter().map(|figure| figure["name"].as_str().unwrap()).collect();
+    let measured =
+        ["revoke", "ocsp", "crl", "delta crl"].map(|what| names.iter().any(|name| name.starts_with(what)));
+    assert_eq!(measured, [true; 4], "{names:?}");
+    assert!(figures.iter().all(|figure| figure["p99"].as_f64().is_some_and(|p99| p99 > 0.0)), "{figures:?}");
+}

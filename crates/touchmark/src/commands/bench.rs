@@ -11,6 +11,7 @@ mod handshake;
 mod issue;
 mod lease;
 mod place;
+mod revoke;
 
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub enum Command {
     Handshake(handshake::Arguments),
     /// Durable leases of a gateway with 200 stations
     Lease(lease::Arguments),
+    /// One more revocation, OCSP answers and CRLs of an authority that has revoked many
+    Revoke(revoke::Arguments),
 }
 
 /// One measured figure.
@@ -106,6 +109,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Drain(arguments) => drain::run(&arguments, edge).await?,
         Command::Handshake(arguments) => handshake::run(&arguments, edge).await?,
         Command::Lease(arguments) => lease::run(&arguments, edge).await?,
+        Command::Revoke(arguments) => revoke::run(&arguments, edge).await?,
     };
     edge.output.rows(
         &["what", "value", "limit", "unit", "ratio", "n", "store", "p50/p99 ms"],

@@ -16,6 +16,7 @@ use identity::profile::{CredentialProfile, Sealing};
 use identity::scan::CheckDigit;
 use identity::{DeviceNumber, Member, MemberName, ProductCode, Serial};
 use message::issue::{CertificateTransmissionRequest, DEVICE_NUMBERS_MAX};
+use pki::PublishedUrl;
 use store::audit::Actor;
 use store::authority::product::Product;
 use store::{Schema, Secret, Store};
@@ -42,7 +43,7 @@ pub struct Arguments {
 /// Orders at a time, as of several gateways: while some are being stored, others are prepared and signed.
 const ORDERS_AT_A_TIME: usize = 8;
 const UNIT: &str = "packs/s";
-const PLAIN: &str = "3012";
+pub(super) const PLAIN: &str = "3012";
 const SEALED: &str = "A123";
 /// How many packs of one kind are issued before it is the other's turn.
 const TURN: usize = ORDERS_AT_A_TIME * DEVICE_NUMBERS_MAX;
@@ -55,7 +56,8 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<Vec<Figur
         return Err(Failure::usage("there is nothing to measure").advise("give --n 1 or more").into());
     }
     let place = Place::make(arguments.store.as_deref(), edge)?;
-    let authority = authority(arguments, &place, edge).await?;
+    let store = Store::open(&place.url, Schema::Authority).await?;
+    let authority = authority(store, n, arguments.sealed, None, edge).await?;
     if arguments.sealed {
         let (plain, sealed) =
             (numbers(PLAIN, n + DEVICE_NUMBERS_MAX)?, numbers(SEALED, n + DEVICE_NUMBERS_MAX)?);
@@ -97,7 +99,11 @@ async fn sealed_and_plain(
 }
 
 /// How long orders as large as they may be take, in all.
-async fn seconds(authority: &Arc<Authority>, numbers: &[DeviceNumber], edge: &Edge) -> anyhow::Result<f64> {
+pub(super) async fn seconds(
+    authority: &Arc<Authority>,
+    numbers: &[DeviceNumber],
+    edge: &Edge,
+) -> anyhow::Result<f64> {
     let mut progress = edge.output.progress("issued", numbers.len() as u64);
     let mut orders = numbers.chunks(DEVICE_NUMBERS_MAX);
     let mut running = JoinSet::new();
@@ -150,22 +156,31 @@ fn one_pack() -> Result<(), aws_lc_rs::error::Unspecified> {
 /// About what a device certificate has before it is signed.
 const TO_BE_SIGNED_BYTES: usize = 420;
 
-/// A new authority that may issue as many packs as are measured.
-async fn authority(arguments: &Arguments, place: &Place, edge: &Edge) -> anyhow::Result<Arc<Authority>> {
+/// A new authority that may issue as many packs as are measured, and publishes what it revokes where it has an address.
+pub(super) async fn authority(
+    store: Store,
+    n: usize,
+    is_sealing: bool,
+    published: Option<PublishedUrl>,
+    edge: &Edge,
+) -> anyhow::Result<Arc<Authority>> {
     let (clock, random) = (Arc::clone(&edge.clock), Arc::clone(&edge.random));
-    let store = Store::open(&place.url, Schema::Authority).await?;
     let passphrase = Secret::new(filled::<32>(&*random).to_vec());
     let (actor, name) = (Actor::person("bench"), "bench".parse::<MemberName>()?);
     let names = Names { authority: name.clone(), organization: None };
     let ceremony = Ceremony::prepare(&names, &*clock, &*random)?;
     ceremony.store(&store, passphrase.clone(), &actor).await.context("the store is not empty")?;
     let desk = Desk::new(store, Member::authority(name), clock, random);
+    let desk = match published {
+        Some(url) => desk.published(url),
+        None => desk,
+    };
     let authority = Authority::open(desk.clone(), passphrase.clone()).await?;
     let factory = FACTORY.parse()?;
     desk.add_factory(&factory, &actor).await?;
     let plain = CredentialProfile::PLAIN_CERTIFICATE;
     let sealed = CredentialProfile::new(plain.certificate(), None, Sealing::PreWriteKey)?;
-    let n = arguments.n + DEVICE_NUMBERS_MAX;
+    let n = n + DEVICE_NUMBERS_MAX;
     let (quota, last) = (n as u64, serial(n)?);
     for (code, profile) in [(PLAIN, plain), (SEALED, sealed)] {
         let product = Product {
@@ -179,13 +194,13 @@ async fn authority(arguments: &Arguments, place: &Place, edge: &Edge) -> anyhow:
         desk.set_product(product, &actor).await?;
         desk.allot(&factory, &code, Some(quota), Some(NewRange { first: serial(0)?, last }), &actor).await?;
     }
-    if arguments.sealed {
+    if is_sealing {
         desk.make_pre_write_key(&SEALED.parse()?, passphrase, &actor).await?;
     }
     Ok(authority)
 }
 
-fn numbers(product: &str, n: usize) -> anyhow::Result<Vec<DeviceNumber>> {
+pub(super) fn numbers(product: &str, n: usize) -> anyhow::Result<Vec<DeviceNumber>> {
     let product: ProductCode = product.parse()?;
     (0..n).map(|value| Ok(DeviceNumber::new(product.clone(), serial(value)?))).collect()
 }

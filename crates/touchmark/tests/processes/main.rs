@@ -12,6 +12,7 @@ mod membership;
 mod metrics;
 mod network;
 mod relay;
+mod revocation;
 mod scanned;
 mod search;
 mod services;

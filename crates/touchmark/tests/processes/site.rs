@@ -175,8 +175,13 @@ impl Site {
 
     /// What the authority says of the device that holds what is in this flash.
     pub fn standing_of(&self, device: &Device) -> Option<Value> {
+        self.standing_in(device.flash())
+    }
+
+    /// The same for the device whose memory is in this file; what it holds is then in `exported`.
+    pub fn standing_in(&self, flash: &str) -> Option<Value> {
         let out = self.path("exported");
-        self.json(&["device", "export", "--flash", device.flash(), "--out", out.to_str().unwrap()]);
+        self.json(&["device", "export", "--flash", flash, "--out", out.to_str().unwrap()]);
         let openssl = Command::new("openssl")
             .args(["verify", "-x509_strict", "-purpose", "sslclient", "-CAfile"])
             .args([out.join("root.pem"), "-untrusted".into(), out.join("client.pem"), out.join("client.pem")])

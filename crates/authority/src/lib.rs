@@ -46,6 +46,7 @@ mod authority;
 mod board_swap;
 mod books;
 mod bundling;
+mod carried;
 mod chronicle;
 mod collection;
 mod common_certificate;

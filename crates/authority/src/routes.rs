@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cert::DeviceIdentity;
 use message::allotment::Allotment;
+use message::carried::{CarriedAnswer, CarriedRequest};
 use message::collection::CollectionRequest;
 use message::fleet::{DeviceRegistrationQuery, DeviceRegistrations};
 use message::issue::{
@@ -80,6 +81,7 @@ impl Authority {
             .routes(routes!(identity))
             .routes(routes!(confirmation))
             .routes(routes!(renewals))
+            .routes(routes!(carried_requests))
             .routes(routes!(device_registrations))
             .routes(routes!(registrations))
             .routes(routes!(shut_out))
@@ -336,6 +338,24 @@ async fn renewals(
     let device = admitted(&authority, device).await?;
     let certificate = authority.renew(&device, request).await.map_err(refused)?;
     Ok(Json(CredentialPack { certificate: Some(certificate), apparatus: None }))
+}
+
+/// Answers a managed device, whose request a center passes on.
+#[utoipa::path(
+    post, path = "/v1/carried-requests", request_body = CarriedRequest,
+    responses(
+        (status = 200, description = "The answer; the same request again gets the same.", body = CarriedAnswer),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn carried_requests(
+    State(authority): Shared,
+    center: Center,
+    Json(request): Json<CarriedRequest>,
+) -> Result<Json<CarriedAnswer>, Refused> {
+    authority.desk().admit_member(&center.certificate_serial).await.map_err(refused)?;
+    Ok(Json(authority.answer_carried(request).await.map_err(refused)?))
 }
 
 /// Which devices were made, and what becomes of them, as centers follow it.

@@ -62,6 +62,29 @@ pub(crate) async fn admit(
     })
 }
 
+/// Whether the sender may carry requests of this device: one that it manages.
+pub(crate) async fn admit_carrier(
+    snapshot: &mut Snapshot,
+    sender: &DeviceIdentity,
+    device: &DeviceNumber,
+) -> Result<Result<(), Incident>, StoreError> {
+    let number = &sender.number;
+    match recognize(snapshot, sender).await? {
+        Ok(own) if own.is_quarantined => return Ok(Err(quarantined(number))),
+        Ok(_) => {}
+        Err(incident) => return Ok(Err(incident)),
+    }
+    if !speaks_for(snapshot, number, device).await? {
+        let detail = format!("{number} carried a request of {device}");
+        return Ok(Err(Incident::new(IncidentKind::NotManaged, detail)));
+    }
+    Ok(match managed_standing(snapshot, device).await? {
+        Ok(standing) if standing.is_quarantined => Err(quarantined(device)),
+        Ok(_) => Ok(()),
+        Err(incident) => Err(incident),
+    })
+}
+
 /// How the device of a session stands, where that is who it says.
 pub(crate) async fn recognize(
     snapshot: &mut Snapshot,

@@ -39,6 +39,8 @@ pub struct Center {
     pub(crate) files: Files,
     /// Where devices come in, to end what a device has open that may not come any more.
     pub(crate) tls: Option<Arc<HostTls>>,
+    /// Where requests of managed devices are passed on to.
+    pub(crate) authority: Option<Client>,
     news: News,
     settings: Settings,
 }
@@ -62,12 +64,27 @@ impl Center {
     pub fn new(member: Member, desk: Desk, random: Arc<dyn Random>, settings: Settings) -> Self {
         let files = Files::new(&settings.files);
         let together = Together::new(&desk);
-        Self { member, desk, together, random, files, tls: None, news: News::default(), settings }
+        Self {
+            member,
+            desk,
+            together,
+            random,
+            files,
+            tls: None,
+            authority: None,
+            news: News::default(),
+            settings,
+        }
     }
 
     /// The same center, which serves at `tls` and so can end connections there.
     pub fn serving_at(self, tls: Arc<HostTls>) -> Self {
         Self { tls: Some(tls), ..self }
+    }
+
+    /// The same center, which passes requests of managed devices on to the authority.
+    pub fn passing_on_to(self, authority: Client) -> Self {
+        Self { authority: Some(authority), ..self }
     }
 
     /// The center's books.

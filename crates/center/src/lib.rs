@@ -29,6 +29,7 @@
 mod admission;
 mod bundling;
 mod call;
+mod carried;
 mod center;
 mod chain;
 mod desk;

@@ -22,6 +22,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::call::Form;
+use crate::carried::{__path_carried_requests, carried_requests};
 use crate::center::Center;
 use crate::error::CenterError;
 use crate::file_routes::{__path_files, files};
@@ -40,6 +41,7 @@ impl Center {
         let (router, openapi) = OpenApiRouter::with_openapi(Description::openapi())
             .routes(routes!(calls))
             .routes(routes!(soap))
+            .routes(routes!(carried_requests))
             .routes(routes!(files))
             .split_for_parts();
         let openapi = Json(openapi);
@@ -55,7 +57,7 @@ impl Center {
 #[derive(OpenApi)]
 #[openapi(info(
     title = "touchmark center",
-    description = "Takes the calls of devices in the field, and gives them the files that they are to fetch. Every request needs a device's certificate."
+    description = "Takes the calls of devices in the field, gives them the files that they are to fetch, and passes on what managed devices ask the authority for. Every request needs a device's certificate."
 ))]
 struct Description;
 
@@ -106,7 +108,7 @@ async fn described(query: RawQuery, headers: HeaderMap) -> Result<Response, Refu
 const TOO_LARGE: &str = "a call has at most 16 KiB";
 
 /// A body in JSON as it came: it is kept byte for byte.
-struct JsonDocument(Vec<u8>);
+pub(crate) struct JsonDocument(pub(crate) Vec<u8>);
 
 impl<S: Send + Sync> FromRequest<S> for JsonDocument {
     type Rejection = Refused;

@@ -120,11 +120,26 @@ pub enum Work {
 
 /// What came of a request.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, Serialize)]
-struct RequestResult {
+pub struct RequestResult {
+    /// The request's number.
     #[n(0)]
-    request: u64,
+    pub request: u64,
+    /// What came of it.
     #[n(1)]
-    outcome: Outcome,
+    pub outcome: Outcome,
+}
+
+/// What an intermediate device says of a device that it manages (source A Fig. 8).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Report<'a> {
+    /// The managed device.
+    pub about: &'a DeviceNumber,
+    /// What its counters stand at, where that is what is said.
+    pub counters: &'a [Counter],
+    /// What happened to it.
+    pub event: Event<'a>,
+    /// What came of the center's requests to it.
+    pub results: &'a [RequestResult],
 }
 
 /// Whether the device has done what it was asked.
@@ -255,17 +270,32 @@ impl Calling {
         Ok(())
     }
 
+    /// Makes a new call about a device that this one manages; only where the last call is answered.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make).
+    pub fn make_report(&mut self, number: &DeviceNumber, report: &Report<'_>) -> Result<(), CallingError> {
+        let sequence = self.sequence.checked_add(1).ok_or(CallingError::Exhausted)?;
+        self.unanswered = message::report(self, number, sequence, report)?;
+        self.sequence = sequence;
+        Ok(())
+    }
+
     /// Takes the answer to the call that had none: its results have arrived, its nonce is kept, and each new
-    /// request is followed, or becomes a task.
+    /// request is followed, or becomes a task. What an answer to a call about a managed device asks is asked of that
+    /// device, and for the firmware to see to.
     ///
     /// # Errors
     /// [`CallingError::Garbled`]; the call then still has no answer.
     pub fn take(&mut self, answer: &[u8]) -> Result<(), CallingError> {
         let answer = message::Answer::read(answer)?;
+        let is_report = message::is_report(&self.unanswered);
         self.unanswered.clear();
         self.previous = answer.nonce();
-        self.results.clear();
-        self.follow_new(&answer);
+        if !is_report {
+            self.results.clear();
+            self.follow_new(&answer);
+        }
         Ok(())
     }
 
@@ -274,8 +304,10 @@ impl Calling {
     pub fn put_off(&mut self) {
         if !self.unanswered.is_empty() {
             self.previous = Some(name_of(&self.unanswered));
+            if !message::is_report(&self.unanswered) {
+                self.results.clear();
+            }
             self.unanswered.clear();
-            self.results.clear();
         }
     }
 
@@ -289,7 +321,9 @@ impl Calling {
         if self.unanswered.is_empty() && self.previous == Some(name_of(call)) {
             self.previous = answer.nonce();
         }
-        self.follow_new(&answer);
+        if !message::is_report(call) {
+            self.follow_new(&answer);
+        }
         Ok(())
     }
 

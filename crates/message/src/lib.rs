@@ -20,6 +20,7 @@
 //! | recovering with a common certificate | device and authority | [`recovery`] |
 //! | standing | device and authority | [`standing`] |
 //! | renewal | device and authority | [`renewal`] |
+//! | renewal through an intermediate device | managed device, center and authority | [`carried`] |
 //! | figures of a factory | people and gateway | [`status`] |
 //! | registrations | authenticator and authority | [`registration`] |
 //! | services that are shut out | authenticator and authority | [`shut_out`] |
@@ -34,6 +35,7 @@ pub mod authenticate;
 pub mod bundle;
 pub mod bytes;
 pub mod call;
+pub mod carried;
 pub mod collection;
 pub mod device;
 pub mod fleet;

@@ -137,6 +137,20 @@ impl Client {
         self.call(self.http.post(self.at(path)).header(CONTENT_TYPE, media_type).body(document)).await
     }
 
+    /// Posts a document of this media type byte for byte, and gives the answer as it came.
+    pub async fn pass_on(
+        &self,
+        path: &str,
+        media_type: &'static str,
+        document: Vec<u8>,
+    ) -> Result<Vec<u8>, CallError> {
+        let request = self.http.post(self.at(path)).header(CONTENT_TYPE, media_type).body(document);
+        let response = request.timeout(self.timeout).send().await.map_err(CallError::unreachable)?;
+        let status = response.status();
+        let body = Self::body(response).await?;
+        if status.is_success() { Ok(body) } else { read_answer(status, &body) }
+    }
+
     /// Posts the fields of a form and reads the answer.
     pub async fn post_form<Answer: DeserializeOwned>(
         &self,

@@ -5,6 +5,7 @@
 mod apparatuses;
 mod binding;
 mod born;
+mod carried;
 mod common_certificates;
 mod console;
 mod device_feed;

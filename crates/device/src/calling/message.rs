@@ -7,7 +7,7 @@ use serde_json_core::str::{EscapedStr, EscapedStringFragment};
 
 use super::{
     CALL_BYTES_MAX, COUNTER_NAME_BYTES_MAX, Calling, CallingError, Counter, NONCE_BYTES, REQUESTS_MAX,
-    RequestResult, Text, Work,
+    Report, RequestResult, Text, Work,
 };
 
 /// What a device calls about. Texts have 1 to 120 characters, none of them a control character.
@@ -56,27 +56,67 @@ pub(super) fn call(
     sequence: u32,
     event: Event<'_>,
 ) -> Result<Vec<u8, CALL_BYTES_MAX>, CallingError> {
-    let call = Call {
+    json(&Call {
         device_number: number,
         boot: calling.boot,
         sequence,
         previous: calling.previous.as_deref().unwrap_or(NO_ANSWER),
-        event: match event {
-            Event::Counter => EventBody::Counter { counters: &calling.counters },
-            Event::Service { fault_code } => EventBody::Service { fault_code },
-            Event::Supply { consumable, remaining_percent } => {
-                EventBody::Supply { consumable, remaining_percent }
-            }
-            Event::Alarm { alarm } => EventBody::Alarm { alarm },
-            Event::Manual { note } => EventBody::Manual { note },
-            Event::Manage { devices } => EventBody::Manage { devices },
-            Event::Poll => EventBody::Poll,
-        },
+        on_behalf_of: None,
+        event: body(event, &calling.counters),
         results: &calling.results,
         firmware: calling.firmware.map(FirmwareVersion::new),
-    };
+    })
+}
+
+/// The same about a device that this one manages.
+pub(super) fn report(
+    calling: &Calling,
+    number: &DeviceNumber,
+    sequence: u32,
+    report: &Report<'_>,
+) -> Result<Vec<u8, CALL_BYTES_MAX>, CallingError> {
+    json(&Call {
+        device_number: number,
+        boot: calling.boot,
+        sequence,
+        previous: calling.previous.as_deref().unwrap_or(NO_ANSWER),
+        on_behalf_of: Some(report.about),
+        event: body(report.event, report.counters),
+        results: report.results,
+        firmware: None,
+    })
+}
+
+/// Whether a call, as [`call`] and [`report`] write it, is about another device.
+pub(super) fn is_report(call: &[u8]) -> bool {
+    let about = serde_json_core::from_slice::<About<'_>>(call);
+    about.is_ok_and(|(about, _)| about.on_behalf_of.is_some())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct About<'a> {
+    #[serde(borrow, default)]
+    on_behalf_of: Option<EscapedStr<'a>>,
+}
+
+fn body<'a>(event: Event<'a>, counters: &'a [Counter]) -> EventBody<'a> {
+    match event {
+        Event::Counter => EventBody::Counter { counters },
+        Event::Service { fault_code } => EventBody::Service { fault_code },
+        Event::Supply { consumable, remaining_percent } => {
+            EventBody::Supply { consumable, remaining_percent }
+        }
+        Event::Alarm { alarm } => EventBody::Alarm { alarm },
+        Event::Manual { note } => EventBody::Manual { note },
+        Event::Manage { devices } => EventBody::Manage { devices },
+        Event::Poll => EventBody::Poll,
+    }
+}
+
+fn json(call: &Call<'_>) -> Result<Vec<u8, CALL_BYTES_MAX>, CallingError> {
     let mut json = Vec::from_array([0; CALL_BYTES_MAX]);
-    let length = serde_json_core::to_slice(&call, &mut json).map_err(|_| CallingError::NoRoom)?;
+    let length = serde_json_core::to_slice(call, &mut json).map_err(|_| CallingError::NoRoom)?;
     json.truncate(length);
     Ok(json)
 }
@@ -88,6 +128,8 @@ struct Call<'a> {
     boot: u32,
     sequence: u32,
     previous: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_behalf_of: Option<&'a DeviceNumber>,
     event: EventBody<'a>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     results: &'a [RequestResult],

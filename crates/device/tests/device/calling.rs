@@ -1,6 +1,9 @@
 //! A device that calls home: what it sends, what it does with answers, and what a power cut leaves of it.
 
-use device::calling::{CALLING_BYTES_MAX, Calling, CallingError, Event, Outcome, REQUESTS_MAX, Task, Work};
+use device::calling::{
+    CALLING_BYTES_MAX, Calling, CallingError, Counter, Event, Outcome, REQUESTS_MAX, Report, RequestResult,
+    Task, Text, Work,
+};
 use device::nvram;
 use device::sim::{Cuts, sweep};
 use identity::DeviceNumber;
@@ -85,6 +88,30 @@ fn a_request_is_followed_once_and_its_result_goes_along_until_it_has_arrived() {
     take(&mut calling, asked);
     assert_eq!(calling.counters()[1].value, 10, "it is not set again");
     assert_eq!(calling.owed(), None);
+}
+
+#[test]
+fn what_is_said_of_a_managed_device_is_kept_apart_from_what_the_device_says_of_itself() {
+    let mut calling = on();
+    made(&mut calling, Event::Poll);
+    take(&mut calling, r#"{"request":3,"command":{"command":"readCounters"}}"#);
+    let about = "3013-000001".parse().unwrap();
+    let counters = [Counter { name: Text::new("total").unwrap(), value: 70 }];
+    let results = [RequestResult { request: 2, outcome: Outcome::Done }];
+    let report = Report { about: &about, counters: &counters, event: Event::Counter, results: &results };
+    calling.make_report(&number(), &report).unwrap();
+    let call = std::str::from_utf8(calling.unanswered().unwrap()).unwrap();
+    assert_eq!(
+        call,
+        r#"{"deviceNumber":"A123-654321","boot":1,"sequence":2,"previous":"AAECAwQFBgcICQoLDA0ODw==","onBehalfOf":"3013-000001","event":{"call":"counter","counters":[{"name":"total","value":70}]},"results":[{"request":2,"outcome":{"outcome":"done"}}]}"#
+    );
+    // What the center asks of the managed device is none of this one's business, and what it owes itself stays owed.
+    take(&mut calling, r#"{"request":9,"command":{"command":"setInitialValue","name":"total","value":1}}"#);
+    assert_eq!(calling.counters()[1].value, 1_200);
+    assert_eq!(calling.owed(), Some(Event::Counter));
+    let own = made(&mut calling, Event::Counter);
+    assert!(own.contains(r#""results":[{"request":3,"outcome":{"outcome":"done"}}]"#), "{own}");
+    assert!(own.contains(r#""sequence":3,"#) && !own.contains("onBehalfOf"), "{own}");
 }
 
 #[test]

@@ -218,7 +218,7 @@ async fn serve(tls12_products: Vec<ProductCode>, config: &CenterConfig, edge: &E
     let products = tls12_products.into_iter().chain(config.tls12_products.iter().cloned()).collect();
     let tls = serving::host_tls_with_tls12_for(products, &files, edge)?;
     let here = Center::new(files.member.clone(), desk, Arc::clone(&edge.random), config.settings());
-    let here = Arc::new(here.serving_at(Arc::clone(&tls)));
+    let here = Arc::new(here.serving_at(Arc::clone(&tls)).passing_on_to(authority.clone()));
     // Whoever has no certificate has nothing to ask here.
     let limits = Limits { open_to_all: &[], ..config.limits.limits() };
     let router = Arc::clone(&here).router();

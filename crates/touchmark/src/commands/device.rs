@@ -4,6 +4,7 @@ mod address;
 mod authenticate;
 mod bundle;
 mod call;
+mod carried;
 mod collect;
 mod fleet;
 mod keys;

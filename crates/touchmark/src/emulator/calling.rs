@@ -1,6 +1,6 @@
 //! An emulated device's calls: what it remembers of them lies in its NVRAM, as the `device` crate writes it.
 
-use device::calling::{Calling, Event, Outcome};
+use device::calling::{Calling, Event, Outcome, Report};
 use device::slots::StoreError;
 
 use super::firmware::ProgramError;
@@ -63,6 +63,15 @@ impl EmulatedDevice {
             calling.set_firmware(running.map(|running| running.version));
             calling.make(&number, event)
         })
+    }
+
+    /// Makes a call about a device that this one manages, and writes it down.
+    ///
+    /// # Errors
+    /// The NVRAM fails, or the device has no number.
+    pub fn make_report(&mut self, report: &Report<'_>) -> Result<Calling, CallingError> {
+        let number = self.confirmed_number().map_err(CallingError::Nvram)?.ok_or(CallingError::NoNumber)?;
+        self.change_calling(|calling| calling.make_report(&number, report))
     }
 
     /// Takes the answer, JSON, to the call that had none, and does what it asks.

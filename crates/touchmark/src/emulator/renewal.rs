@@ -45,6 +45,14 @@ impl EmulatedDevice {
         Ok(self.module.candidate(&mut buffer)?.map(HeldPack::of))
     }
 
+    /// Signs with the key of the candidate: `r` and `s`.
+    ///
+    /// # Errors
+    /// The device gives no answer, or its own refusal.
+    pub fn sign_as_candidate(&mut self, message: &[u8]) -> Result<Result<Vec<u8>, Refusal>, Silence> {
+        self.with_power(|module| module.sign_as_candidate(message).map(|signature| signature.to_vec()))
+    }
+
     /// Takes the candidate for its identity, and wipes the one before.
     ///
     /// # Errors

@@ -192,9 +192,38 @@ fn an_intermediate_device_passes_on_the_calls_of_its_devices() {
     assert!(passed_on(1, "total=30"));
     assert!(!passed_on(2, "total=5"), "that one is not its own");
     assert!(fleet.call(1, &["counter", "--set", "total=42"]).is_some(), "it may speak for itself");
-    assert_eq!((fleet.billed(0), fleet.billed(1), fleet.billed(2)), (0, 42, 0));
+    // It may say for itself how its devices are, and whom it does not manage it says nothing of.
+    let about = |n: u32, total: &str| fleet.call(0, &["counter", "--set", total, "--about", &number(n)]);
+    fleet.site.json(&["center", "request", &number(1), "read-counters"]);
+    let said = about(1, "total=44").unwrap();
+    assert_eq!(
+        said["calls"].as_array().unwrap().len(),
+        2,
+        "the second says that the request is done: {said}"
+    );
+    assert!(about(2, "total=5").is_none());
+    let requests = fleet.list(&["center", "requests", "--device", &number(1)]);
+    assert_eq!(requests[0]["outcome"], r#"{"outcome":"done"}"#, "{requests:?}");
+    assert!(fleet.call(0, &["poll"]).is_some(), "it goes on calling for itself");
+    assert_eq!((fleet.billed(0), fleet.billed(1), fleet.billed(2)), (0, 44, 0));
+    // So does what it asks the authority for, signed by itself.
+    let renewed = |n: u32| {
+        let (flash, center) = (flash(&fleet.site, n), fleet.site.center_url());
+        let through = ["device", "renew", "--flash", &flash, "--through", &through, "--center", &center];
+        fleet.site.run(&[&through[..], &["--center-name", "europe"]].concat())
+    };
+    let before = fleet.site.json(&["device", "show", "--flash", &flash(&fleet.site, 1)]);
+    let output = renewed(1);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_ne!(lines(&output)[0]["certificateSha256"], before["certificateSha256"]);
+    assert!(!renewed(2).status.success(), "that one is not its own");
+    let history = fleet.site.json(&["authority", "history", &number(1)]);
+    let states = |n: usize| (&history["certificates"][n]["cause"], &history["certificates"][n]["state"]);
+    assert_eq!(states(0), (&"factory".into(), &"voided".into()));
+    assert_eq!(states(1), (&"renewal".into(), &"verified".into()));
     center(&["end", &number(1), &number(0)]);
     assert!(!passed_on(1, "total=50"));
+    assert!(!renewed(1).status.success(), "nor is that one any more");
     let listed = fleet.list(&["center", "intermediate", "list"]);
     assert_eq!((listed.len(), &listed[0]["state"]), (1, &"ended".into()));
     let incidents = fleet.list(&["center", "incidents", "--device", &number(0)]);

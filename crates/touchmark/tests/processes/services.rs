@@ -78,6 +78,7 @@ async fn openapi_describes_every_route_with_its_problems() {
                 "GET /v1/withdrawals",
                 "POST /soap",
                 "POST /v1/apparatus-packs",
+                "POST /v1/carried-requests",
                 "POST /v1/collections",
                 "POST /v1/device-packs",
                 "POST /v1/identity/confirmation",

@@ -9,9 +9,11 @@ use anyhow::Context;
 use cert::Fingerprint;
 use cert::tls::{Credential, HostTrust};
 use device::Renewal;
-use device::calling::{Event, Outcome, Task, Work};
+use device::calling::{Event, Outcome, Report, RequestResult, Task, Text, Work};
 use identity::{DeviceNumber, FirmwareVersion, Member, MemberName};
-use message::call::{Call, CallAnswer, Counter, CounterName, CounterValue, Percent, Request, ShortText};
+use message::call::{
+    Call, CallAnswer, Command, Counter, CounterName, CounterValue, Percent, Request, ShortText,
+};
 use message::problem::ProblemCode;
 use serde::Serialize;
 use tokio::time::sleep;
@@ -93,6 +95,9 @@ pub struct CallArguments {
     /// The memory of the intermediate device that passes the call on, with its certificate
     #[arg(long, value_name = "FILE")]
     through: Option<PathBuf>,
+    /// The managed device that the call is about, where this device speaks for it
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["through", "offline"])]
+    about: Option<DeviceNumber>,
     /// The address of the center
     #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:7447")]
     center: String,
@@ -120,6 +125,11 @@ pub async fn run(command: CallCommand, edge: &Edge) -> anyhow::Result<()> {
     }
     let mut caller = Caller::switch_on(command.device(), edge)?;
     caller.finish_renewal(edge).await?;
+    if let Some(about) = &command.device().about {
+        caller.send_unanswered().await?;
+        caller.report(about, &command).await?;
+        return caller.print(edge);
+    }
     if let CallCommand::Counter { counters, .. } = &command {
         for Counter { name, value } in counters {
             caller.device.count(name.as_str(), value.number())?;
@@ -195,7 +205,30 @@ const FURTHER_CALLS_MAX: u32 = 4;
 /// For how many seconds a center may not know a new certificate, of which it learns from the authority.
 const REFUSALS_OF_NEW_MAX: u32 = 30;
 
+/// What an intermediate device says of a request to a device that it manages.
+fn outcome_of(request: &Request, report: &Report<'_>) -> RequestResult {
+    let is_done = request.command == Command::ReadCounters && report.event == Event::Counter;
+    let refused = || Outcome::refused("an intermediate device cannot do that for another");
+    RequestResult { request: request.request, outcome: if is_done { Outcome::Done } else { refused() } }
+}
+
 impl CallCommand {
+    /// What the counters of a managed device stand at, as the command says it.
+    fn counters(&self) -> anyhow::Result<Vec<device::calling::Counter>> {
+        let Self::Counter { counters, device } = self else { return Ok(Vec::new()) };
+        if counters.is_empty() {
+            let about = device.about.as_ref().map(ToString::to_string).unwrap_or_default();
+            return Err(Failure::usage(format!("this device does not count for {about}"))
+                .advise("say what its counters stand at, such as --set total=0")
+                .into());
+        }
+        let of = |Counter { name, value }: &Counter| {
+            let name = Text::new(name.as_str()).context("the name of a counter is too long")?;
+            Ok(device::calling::Counter { name, value: value.number() })
+        };
+        counters.iter().map(of).collect()
+    }
+
     fn device(&self) -> &CallArguments {
         match self {
             Self::Counter { device, .. }
@@ -244,10 +277,10 @@ struct Caller {
 }
 
 /// Where a device calls.
-struct Center {
-    name: MemberName,
-    url: String,
-    proxy: ProxyConfig,
+pub(super) struct Center {
+    pub(super) name: MemberName,
+    pub(super) url: String,
+    pub(super) proxy: ProxyConfig,
 }
 
 /// A call that was answered.
@@ -352,6 +385,23 @@ impl Caller {
         })
     }
 
+    /// Calls about a device that this one manages, and says of what the center asks of it what came of that: what its
+    /// counters stand at was said, and nothing else can be done here.
+    async fn report(&mut self, about: &DeviceNumber, command: &CallCommand) -> anyhow::Result<()> {
+        let counters = command.counters()?;
+        let mut report = Report { about, counters: &counters, event: command.event(), results: &[] };
+        self.device.make_report(&report)?;
+        self.send_unanswered().await?;
+        let asked = self.made.last().map_or(&[][..], |made| &made.requests);
+        let results: Vec<RequestResult> = asked.iter().map(|request| outcome_of(request, &report)).collect();
+        if !results.is_empty() {
+            (report.event, report.results) = (Event::Poll, &results);
+            self.device.make_report(&report)?;
+            self.send_unanswered().await?;
+        }
+        Ok(())
+    }
+
     async fn call(&mut self, event: Event<'_>) -> anyhow::Result<()> {
         self.device.make_call(event)?;
         self.send_unanswered().await
@@ -394,7 +444,7 @@ impl Caller {
                     self.refusals_to_bear -= 1;
                     sleep(Duration::from_secs(1)).await;
                 }
-                Err(error) => return Err(self.unanswered(error)?),
+                Err(error) => return Err(self.unanswered(error, &call)?),
             }
         };
         self.device.take_answer(&serde_json::to_vec(&answer)?)?;
@@ -419,8 +469,8 @@ impl Caller {
 
     /// What to tell where there is no answer. A call that the center will never take is given up; any other
     /// is made again when the device calls next.
-    fn unanswered(&mut self, error: CallError) -> anyhow::Result<anyhow::Error> {
-        let advice = if is_hopeless(&error) {
+    fn unanswered(&mut self, error: CallError, call: &Call) -> anyhow::Result<anyhow::Error> {
+        let advice = if is_hopeless(&error) || is_refused_for(call, &error) {
             self.device.give_up_call()?;
             "look at `touchmark center incidents`; this call is given up"
         } else {
@@ -457,7 +507,7 @@ impl Caller {
 }
 
 impl Center {
-    fn client(&self, pack: HeldPack, edge: &Edge) -> anyhow::Result<Client> {
+    pub(super) fn client(&self, pack: HeldPack, edge: &Edge) -> anyhow::Result<Client> {
         let root = HostTrust::Root(Fingerprint::of(&pack.root_certificate));
         let credential = credential_of(pack);
         let (member, clock) = (Member::center(self.name.clone()), Arc::clone(&edge.clock));
@@ -473,6 +523,12 @@ fn is_hopeless(error: &CallError) -> bool {
     use ProblemCode::{Conflict, MalformedRequest, TooLarge};
     matches!(error, CallError::Refused(problem)
         if matches!(problem.code, Conflict | MalformedRequest | TooLarge))
+}
+
+/// Whether the device may not speak for the one that the call is about.
+fn is_refused_for(call: &Call, error: &CallError) -> bool {
+    call.on_behalf_of.is_some()
+        && matches!(error, CallError::Refused(problem) if problem.code == ProblemCode::NotAllowed)
 }
 
 /// What the device shows of itself.

@@ -21,7 +21,8 @@ use message::standing::DeviceStanding;
 use serde::Serialize;
 use transport::{CallError, Client};
 
-use super::{Edge, open, seed};
+use super::call::{Center, pack_of};
+use super::{Edge, carried, open, seed};
 use crate::config::ProxyConfig;
 use crate::emulator::{EmulatedDevice, HeldPack};
 use crate::failure::Failure;
@@ -38,6 +39,15 @@ pub struct RenewArguments {
     /// The authority's name, which its certificate must state
     #[arg(long, value_name = "NAME", default_value = "authority")]
     authority_name: MemberName,
+    /// The memory of the intermediate device that carries the request to the center, with its certificate
+    #[arg(long, value_name = "FILE")]
+    through: Option<PathBuf>,
+    /// The address of the center, for a device whose requests another carries
+    #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:7447", requires = "through")]
+    center: String,
+    /// The center's name, which its certificate must state
+    #[arg(long, value_name = "NAME", default_value = "center", requires = "through")]
+    center_name: MemberName,
     #[command(flatten)]
     proxy: ProxyConfig,
     /// Cut the device's power after so many changes of its memory, to see what becomes of it
@@ -59,9 +69,18 @@ pub async fn run(arguments: RenewArguments, edge: &Edge) -> anyhow::Result<()> {
     if let Some(changes) = arguments.cut_power_after {
         device.cut_power_after(changes, Tear::Noisy(seed(edge)));
     }
-    let authority =
-        Authority { name: arguments.authority_name, url: arguments.authority, proxy: arguments.proxy };
-    let device_number = renew(&mut device, &authority, edge).await?;
+    let device_number = match &arguments.through {
+        Some(through) => {
+            let (name, url) = (arguments.center_name, arguments.center);
+            let center = Center { name, url, proxy: arguments.proxy };
+            let carrier = pack_of(&mut open(through, edge)?, through)?;
+            carried::renew(&mut device, &center.client(carrier, edge)?).await?
+        }
+        None => {
+            let (name, url) = (arguments.authority_name, arguments.authority);
+            renew(&mut device, &Authority { name, url, proxy: arguments.proxy }, edge).await?
+        }
+    };
     if let Some(task) = device.calling()?.task().filter(|task| task.work == Work::RenewCertificate) {
         device.finish_task(task.request, Outcome::Done)?;
     }
@@ -117,6 +136,15 @@ async fn fetch(device: &mut EmulatedDevice, authority: &Authority, edge: &Edge) 
         .post_json("/v1/renewals", &request)
         .await
         .with_context(|| format!("{} gets no new certificate", held.device_number))?;
+    receive(device, &held, answer)
+}
+
+/// Has the device store the certificate beside the one that it has.
+pub(super) fn receive(
+    device: &mut EmulatedDevice,
+    held: &HeldPack,
+    answer: CredentialPack,
+) -> anyhow::Result<()> {
     let Some(CertificatePack {
         root_certificate: root,
         issuing_certificate: issuing,
@@ -172,7 +200,7 @@ impl Authority {
     }
 }
 
-fn current(device: &mut EmulatedDevice) -> anyhow::Result<HeldPack> {
+pub(super) fn current(device: &mut EmulatedDevice) -> anyhow::Result<HeldPack> {
     device.pack()?.filter(|held| !held.client_certificate.is_empty()).ok_or_else(|| {
         Failure::new("the device has no certificate").advise("have a station write it first").into()
     })

@@ -32,6 +32,7 @@
 //! | `device_feed` | what centers are told of devices |
 //! | `approved` | what two people decide: quotas, keys, revoking many |
 //! | `console` | pages for people |
+//! | `device_history` | what they are told of one, when somebody looks into it |
 //! | `status` | the figures, and whether they add up |
 //! | `publication` | CRLs and OCSP, for everyone |
 //! | `routes` | the same as HTTP, and `publication_routes` for everyone |
@@ -54,6 +55,7 @@ mod console;
 mod cores;
 mod desk;
 mod device_feed;
+mod device_history;
 mod error;
 mod est;
 mod history;

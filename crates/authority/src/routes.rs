@@ -15,6 +15,7 @@ use message::allotment::Allotment;
 use message::carried::{CarriedAnswer, CarriedRequest};
 use message::collection::CollectionRequest;
 use message::fleet::{DeviceRegistrationQuery, DeviceRegistrations};
+use message::history::{DeviceHistory, DeviceHistoryQuery};
 use message::issue::{
     ApparatusPackRequest, ApparatusPacks, CertificateTransmission, CertificateTransmissionRequest,
     DevicePackRequest,
@@ -83,6 +84,7 @@ impl Authority {
             .routes(routes!(renewals))
             .routes(routes!(carried_requests))
             .routes(routes!(device_registrations))
+            .routes(routes!(device_history))
             .routes(routes!(registrations))
             .routes(routes!(shut_out))
             .routes(routes!(soap))
@@ -376,6 +378,26 @@ async fn device_registrations(
         query.map_err(|rejection| Refused::new(ProblemCode::MalformedRequest, rejection.body_text()))?;
     authority.desk().admit_member(&center.certificate_serial).await.map_err(refused)?;
     Ok(Json(authority.desk().device_registrations(query.after).await.map_err(refused)?))
+}
+
+/// All that is known here of one device number, for a center's life page of it.
+#[utoipa::path(
+    get, path = "/v1/device-history", params(DeviceHistoryQuery),
+    responses(
+        (status = 200, description = "Its certificates, boards and requests.", body = DeviceHistory),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn device_history(
+    State(authority): Shared,
+    center: Center,
+    query: Result<Query<DeviceHistoryQuery>, QueryRejection>,
+) -> Result<Json<DeviceHistory>, Refused> {
+    let Query(query) =
+        query.map_err(|rejection| Refused::new(ProblemCode::MalformedRequest, rejection.body_text()))?;
+    authority.desk().admit_member(&center.certificate_serial).await.map_err(refused)?;
+    Ok(Json(authority.desk().device_history(query.device_number).await.map_err(refused)?))
 }
 
 /// Which symmetric credentials devices hold, and which are revoked, as authenticators follow it.

@@ -25,7 +25,7 @@ use crate::meter::Meter;
 #[derive(Clone)]
 pub struct Desk {
     pub(crate) store: Store,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// How a center stands.

@@ -22,6 +22,7 @@
 //! | what people see, ask of devices and decide | `desk` |
 //! | a period's billing lines, each explained by its calls | [`invoice`] |
 //! | the journal, read and counted again | `replay` |
+//! | the console: what people see of the fleet and decide | `console` |
 //! | the operations over HTTP, JSON and SOAP; files in ranges | `routes`, `file_routes` |
 //!
 //! Several centers may serve one store: everything that must be known once is in the store.
@@ -32,6 +33,7 @@ mod call;
 mod carried;
 mod center;
 mod chain;
+mod console;
 mod desk;
 mod error;
 mod file_routes;
@@ -51,6 +53,7 @@ mod together;
 
 pub use bundling::Imported;
 pub use center::{Center, Settings};
+pub use console::ConsoleSettings;
 pub use desk::{Desk, Released, Status};
 pub use error::CenterError;
 pub use files::{FileError, Files, PACKAGE_BYTES_MAX};

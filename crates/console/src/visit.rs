@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
@@ -117,6 +118,12 @@ impl Visit {
     /// A moment as a cell of a table.
     pub fn time_cell(&self, epoch_seconds: Option<i64>) -> Cell {
         epoch_seconds.map_or_else(Cell::nothing, |seconds| Cell::sorted(self.moment(seconds), seconds))
+    }
+
+    /// The first second of a day in the local time of the console.
+    pub fn start_of_day(&self, day: Date) -> Option<i64> {
+        let start = day.to_zoned(self.console.time_zone.clone()).and_then(|day| day.start_of_day());
+        Some(start.ok()?.timestamp().as_second())
     }
 
     fn in_time_zone(&self, epoch_seconds: i64, format: &str) -> String {

@@ -39,6 +39,7 @@ pub mod carried;
 pub mod collection;
 pub mod device;
 pub mod fleet;
+pub mod history;
 pub mod issue;
 pub mod join;
 pub mod lease;

@@ -17,6 +17,8 @@ pub enum Permission {
     Invite,
     /// Withdraw single credentials.
     Void,
+    /// Decide on devices in quarantine, and on counters that are held.
+    Judge,
     /// Propose and approve quotas, keys and revocations.
     Secure,
     /// Read and verify the audit log.
@@ -30,7 +32,7 @@ impl Permission {
         let roles: &[StaffRole] = match self {
             Self::Operate => &[Operator, Engineer],
             Self::Plan | Self::Engineer | Self::Invite => &[Engineer],
-            Self::Void => &[Engineer, SecurityOfficer],
+            Self::Void | Self::Judge => &[Engineer, SecurityOfficer],
             Self::Secure => &[SecurityOfficer],
             Self::Audit => &[Auditor, SecurityOfficer],
         };

@@ -10,6 +10,7 @@ pub(crate) const SECRET_BYTES: usize = 20;
 /// A new person's secret, to be shown once.
 pub struct SecondFactor {
     uri: Zeroizing<String>,
+    secret: Zeroizing<Vec<u8>>,
 }
 
 impl SecondFactor {
@@ -18,12 +19,17 @@ impl SecondFactor {
         let issuer = format!("touchmark%20{role}");
         let name = name.replace('@', "%40");
         let uri = format!("otpauth://totp/{issuer}:{name}?secret={}&issuer={issuer}", *base32);
-        Self { uri: Zeroizing::new(uri) }
+        Self { uri: Zeroizing::new(uri), secret: Zeroizing::new(secret.to_vec()) }
     }
 
     /// The address that an authenticator app takes. It holds the secret.
     pub fn uri(&self) -> &str {
         &self.uri
+    }
+
+    /// The code at a moment, as the app shows it.
+    pub fn code(&self, epoch_seconds: i64) -> Zeroizing<String> {
+        Zeroizing::new(totp(&self.secret).generate(epoch_seconds.unsigned_abs()).to_string())
     }
 
     /// The same as a QR code of block characters, for a terminal.

@@ -15,6 +15,7 @@ pub mod crl;
 pub mod device;
 pub mod device_registration;
 pub mod dispute;
+pub mod history;
 pub mod ledger;
 pub mod list;
 pub mod member;

@@ -44,6 +44,7 @@ const AUTHORITY: &[Step] = &[
     ("recovery", include_str!("../migrations/authority/recovery.sql")),
     STAFF,
     ("abandoned key", include_str!("../migrations/authority/abandoned_key.sql")),
+    ("history", include_str!("../migrations/authority/history.sql")),
 ];
 
 const GATEWAY: &[Step] = &[
@@ -76,6 +77,7 @@ const CENTER: &[Step] = &[
     STAFF,
     ("chain", include_str!("../migrations/center/chain.sql")),
     ("renewal", include_str!("../migrations/center/renewal.sql")),
+    ("console", include_str!("../migrations/center/console.sql")),
 ];
 
 impl Schema {

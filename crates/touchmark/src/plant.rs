@@ -1,13 +1,14 @@
 //! A whole plant in one process: authority, gateway and stations over real loopback TLS, with a link
 //! between authority and gateway that can be cut.
 //!
-//! The demo plays a [`day`] on it, after which its [`apparatuses`] authenticate and its devices call home
+//! The demo keeps it [`living`], or plays a [`day`] on it, after which its [`apparatuses`] authenticate and its devices call home
 //! from the [`field`]; whole-plant tests start it too.
 
 pub mod apparatuses;
 pub mod day;
 pub mod field;
 pub mod figures;
+pub mod living;
 mod recorder;
 
 use std::collections::HashMap;

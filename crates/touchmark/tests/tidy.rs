@@ -43,7 +43,10 @@ const EDGES: [(&str, &[&str]); 19] = [
     ("gateway", &["identity", "message", "cert", "store", "transport", "bundle", "console", "staff"]),
     ("station", &["identity", "message", "cert", "transport", "console"]),
     ("authenticator", &["identity", "auth", "seal", "message", "cert", "store", "transport"]),
-    ("center", &["identity", "package", "message", "cert", "store", "transport", "bundle"]),
+    (
+        "center",
+        &["identity", "package", "message", "cert", "store", "transport", "bundle", "console", "staff"],
+    ),
     (
         "touchmark",
         &[

@@ -9,6 +9,7 @@ mod carried;
 mod common_certificates;
 mod console;
 mod device_feed;
+mod device_history;
 mod est;
 mod issuing;
 mod members;

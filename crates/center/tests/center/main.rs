@@ -6,6 +6,7 @@ mod billing;
 mod boards;
 mod bundles;
 mod chain;
+mod console;
 mod files;
 mod firmware;
 mod identity;

@@ -398,7 +398,7 @@ fn hash(previous: &[u8], id: u64, entry: &NewEntry) -> Vec<u8> {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     id: i64,
     time: i64,
     kind: String,

@@ -170,7 +170,7 @@ pub async fn covers_held(
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     device: String,
     chain: i64,
     entry: i64,

@@ -150,7 +150,7 @@ pub async fn list(
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     id: i64,
     device: String,
     command: String,

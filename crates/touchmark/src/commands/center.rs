@@ -10,8 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use center::{Center, Desk};
+use center::{Center, ConsoleSettings, Desk};
 use identity::{DeviceNumber, FirmwareVersion, ProductCode, Role};
+use jiff::tz::TimeZone;
 use message::call::{Command as DeviceCommand, CounterName, CounterValue, ShortText};
 use serde::Serialize;
 use store::{Schema, Store};
@@ -20,6 +21,7 @@ use transport::Limits;
 use super::Edge;
 use super::gateway::person;
 use super::role_arguments::CenterArguments;
+use super::staff::StaffCommand;
 use crate::config::CenterConfig;
 use crate::failure::Failure;
 use crate::member_files;
@@ -89,6 +91,9 @@ pub enum Command {
     /// Say which devices may speak for others, and for which
     #[command(subcommand)]
     Intermediate(intermediate::IntermediateCommand),
+    /// The people who sign in at the console
+    #[command(subcommand)]
+    Staff(StaffCommand<CenterArguments>),
 }
 
 /// Arguments of a list.
@@ -180,6 +185,10 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Firmware(command) => firmware::run(command, edge).await,
         Command::Rollout(command) => rollout::run(command, edge).await,
         Command::Intermediate(command) => intermediate::run(command, edge).await,
+        Command::Staff(command) => {
+            let store = Store::open(&command.role().center()?.store, Schema::Center).await?;
+            command.run(store, "center", &person(), edge).await
+        }
     }
 }
 
@@ -225,7 +234,12 @@ async fn serve(tls12_products: Vec<ProductCode>, config: &CenterConfig, edge: &E
     let (desk, clock) = (here.desk().clone(), Arc::clone(&edge.clock));
     let read = move || metrics::books::of_center(desk.clone(), Arc::clone(&clock));
     let shown = metrics::serve(&config.metrics_listen, read).await?;
-    let beside = async { tokio::join!(here.tend(&authority), shown) };
+    let console = serving::console(&config.console, &files, config.limits.limits(), edge, |over_tls| {
+        let (authority, time_zone) = (Some(authority.clone()), TimeZone::system());
+        here.console(ConsoleSettings { authority, time_zone, over_tls })
+    })
+    .await?;
+    let beside = async { tokio::join!(here.tend(&authority), shown, console) };
     serving::serve(config.listen, &files.member, tls, router, limits, beside, edge).await
 }
 

@@ -1,6 +1,7 @@
 //! `touchmark demo`: a production day of the figures' own plan, all roles in one process.
 
 mod certificates;
+mod living;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +44,9 @@ pub struct Arguments {
     /// Makes the same devices come to the stations in the same order, with the same wrong scans
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    /// Keep the factory running in slow motion, with all consoles on loopback ports, until stopped
+    #[arg(long)]
+    serve: bool,
 }
 
 /// What the day came to.
@@ -102,6 +106,9 @@ pub async fn run(arguments: &Arguments, edge: &Edge) -> anyhow::Result<()> {
         None => format!("touchmark-data/demo-{}", now.strftime("%Y%m%d-%H%M%S")).into(),
     };
     let devices = make_directory(&data)?;
+    if arguments.serve {
+        return living::run(arguments, &data, &devices, now.date(), edge).await;
+    }
     let figures = Figures::read(arguments.units)?;
     let orders = figures.orders()?;
     let planned: u64 = orders.iter().map(|order| order.units).sum();

@@ -73,8 +73,8 @@ pub struct Outcome {
 
 /// One device that comes to a station, with its plate.
 #[derive(Clone, Debug)]
-struct Job {
-    plate: DeviceNumber,
+pub(super) struct Job {
+    pub(super) plate: DeviceNumber,
     product: ProductCode,
     hardware_uid: HardwareUid,
     seed: u64,
@@ -94,7 +94,7 @@ enum Kind {
 
 /// What can be wrong with a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fault {
+pub(super) enum Fault {
     Unplanned,
     WrongProduct,
     SecondDevice,
@@ -102,13 +102,13 @@ enum Fault {
 
 /// How a station reaches devices.
 #[derive(Clone, Copy, Debug)]
-enum Port {
+pub(super) enum Port {
     Frames,
     Soap,
 }
 
 /// What a station tells of its jobs.
-enum Done {
+pub(super) enum Done {
     Written(DeviceNumber),
     Refused(Fault),
     ReplayRefused,
@@ -127,7 +127,7 @@ pub async fn play(
     mut progress: impl FnMut(u64),
 ) -> anyhow::Result<Outcome> {
     let mut random = StdRng::seed_from_u64(seed);
-    let [frames, soap] = queues(orders, &mut random)?;
+    let [frames, soap] = queues(orders, UNITS_PER_FAULT, &mut random)?;
     let units = orders.iter().map(|order| order.units).sum::<u64>();
     let (tell, mut told) = mpsc::unbounded_channel();
     let mut stations = JoinSet::new();
@@ -211,7 +211,11 @@ fn faults_of_each_kind(units: usize) -> usize {
 
 /// The jobs of the two stations: the units, shared out evenly, and between them what is wrong. What is
 /// recorded and played again are frames, so that is always the first station's.
-fn queues(orders: &[Order], random: &mut StdRng) -> anyhow::Result<[Vec<Job>; 2]> {
+pub(super) fn queues(
+    orders: &[Order],
+    units_per_fault: usize,
+    random: &mut StdRng,
+) -> anyhow::Result<[Vec<Job>; 2]> {
     let mut queues = [Vec::new(), Vec::new()];
     let mut units = 0;
     for order in orders {
@@ -228,7 +232,7 @@ fn queues(orders: &[Order], random: &mut StdRng) -> anyhow::Result<[Vec<Job>; 2]
         queue.shuffle(random);
     }
     let products: Vec<&ProductCode> = orders.iter().map(|order| &order.product).collect();
-    for _ in 0..faults_of_each_kind(units) {
+    for _ in 0..(units / units_per_fault).max(1) {
         let recorded = queues[0].iter_mut().filter(|job| job.kind == Kind::Unit).choose(random);
         recorded.into_iter().for_each(|job| job.kind = Kind::Recorded);
         for fault in [Fault::Unplanned, Fault::WrongProduct, Fault::SecondDevice] {
@@ -292,11 +296,11 @@ async fn settle(plant: &Plant) -> anyhow::Result<()> {
 }
 
 /// A station with its port, and the shelf where its devices' memories are put.
-struct Line {
-    station: Station,
-    port: Port,
-    firmware_keys: Arc<FirmwareKeys>,
-    devices: PathBuf,
+pub(super) struct Line {
+    pub(super) station: Station,
+    pub(super) port: Port,
+    pub(super) firmware_keys: Arc<FirmwareKeys>,
+    pub(super) devices: PathBuf,
 }
 
 impl Line {
@@ -307,7 +311,7 @@ impl Line {
         Ok(())
     }
 
-    async fn job(&self, job: &Job, tell: &mpsc::UnboundedSender<Done>) -> anyhow::Result<()> {
+    pub(super) async fn job(&self, job: &Job, tell: &mpsc::UnboundedSender<Done>) -> anyhow::Result<()> {
         let on_port = OnPort::put(job, self.port, self.firmware_keys.of(&job.product)).await?;
         // Nobody listens any more only where the day was given up.
         let tell = |done| drop(tell.send(done));

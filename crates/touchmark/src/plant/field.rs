@@ -15,7 +15,7 @@ use message::problem::ProblemCode;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use serde::Serialize;
-use store::Schema;
+use store::{Schema, Store};
 use transport::{CallError, Client, HostTls, Limits, join};
 
 use super::day::flash_file;
@@ -29,9 +29,11 @@ const PAGES_MAX: u64 = 5_000;
 pub struct Field {
     /// The center.
     pub center: Arc<Center>,
+    /// Its store.
+    pub store: Store,
     member: Member,
     address: SocketAddr,
-    authority: Client,
+    pub(super) authority: Client,
 }
 
 /// What the devices did.
@@ -62,7 +64,7 @@ impl Plant {
         let authority = client(&joined, &token.host, &authority_url, &self.clock)?;
 
         let store = open_store("", &self.directory.join("center"), Schema::Center).await?;
-        let desk = Desk::new(store, Arc::clone(&self.clock));
+        let desk = Desk::new(store.clone(), Arc::clone(&self.clock));
         let center =
             Arc::new(Center::new(member.clone(), desk, Arc::clone(&self.random), Settings::default()));
         center.pull(&authority).await?;
@@ -70,7 +72,7 @@ impl Plant {
         let tls = HostTls::new(joined.trust()?, &joined.credential()?, Arc::clone(&self.clock))?;
         let limits = Limits { open_to_all: &[], ..Limits::default() };
         let address = self.services.serve(tls, Arc::clone(&center).router(), limits).await?;
-        Ok(Field { center, member, address, authority })
+        Ok(Field { center, store, member, address, authority })
     }
 }
 
@@ -154,13 +156,13 @@ pub async fn refuse(plant: &Plant, field: &Field, flash: &Path, seed: u64) -> an
 }
 
 /// A device that is switched on and can reach the center.
-struct Caller {
-    device: EmulatedDevice,
+pub(super) struct Caller {
+    pub(super) device: EmulatedDevice,
     center: Client,
 }
 
 impl Caller {
-    fn switch_on(plant: &Plant, field: &Field, flash: PathBuf, seed: u64) -> anyhow::Result<Self> {
+    pub(super) fn switch_on(plant: &Plant, field: &Field, flash: PathBuf, seed: u64) -> anyhow::Result<Self> {
         let mut device = EmulatedDevice::open(&flash, seed)?;
         let pack = device.pack()?.with_context(|| format!("{} holds nothing", flash.display()))?;
         let credential =
@@ -172,7 +174,7 @@ impl Caller {
         Ok(Self { device, center })
     }
 
-    async fn call(&mut self, event: Event<'_>) -> anyhow::Result<()> {
+    pub(super) async fn call(&mut self, event: Event<'_>) -> anyhow::Result<()> {
         self.device.make_call(event)?;
         let answer = self.send(|call| call).await?;
         self.device.take_answer(&serde_json::to_vec(&answer)?)?;
@@ -180,7 +182,7 @@ impl Caller {
     }
 
     /// Makes a call that claims to be another device's, which the center must refuse, and then the true one.
-    async fn call_as(&mut self, other: &DeviceNumber) -> anyhow::Result<()> {
+    pub(super) async fn call_as(&mut self, other: &DeviceNumber) -> anyhow::Result<()> {
         let own = self.device.confirmed_number()?.context("the device has no number")?;
         self.device.make_call(Event::Poll)?;
         let refused = self.send(|call| call.replace(&own.to_string(), &other.to_string())).await;
@@ -192,7 +194,7 @@ impl Caller {
 
     /// Copies the device's memory and lets both call: whichever comes second is found out, and what the
     /// first has counted since then is not billed.
-    async fn call_as_two(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn call_as_two(&mut self) -> anyhow::Result<()> {
         let mut copy = Self { device: self.device.copy(), center: self.center.clone() };
         copy.device.count("total", 2 * PAGES_MAX)?;
         copy.call(Event::Counter).await?;

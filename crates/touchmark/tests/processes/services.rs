@@ -71,6 +71,7 @@ async fn openapi_describes_every_route_with_its_problems() {
             "gateway",
             &[
                 "GET /v1/allotment",
+                "GET /v1/device-history",
                 "GET /v1/device-registrations",
                 "GET /v1/identity",
                 "GET /v1/registrations",

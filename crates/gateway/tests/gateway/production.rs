@@ -69,6 +69,28 @@ async fn a_device_is_leased_its_pack_proves_it_and_the_key_is_forgotten() {
 }
 
 #[tokio::test]
+async fn plates_are_made_for_numbers_that_no_device_has() {
+    on_both(async |database| {
+        let factory = Factory::with_stock(database, 2).await;
+        let desk = factory.gateway().desk();
+        let numbers = async |product: Option<&str>| {
+            let product = product.map(|code| code.parse().unwrap());
+            let numbers = desk.numbers_without_device(product.as_ref()).await.unwrap();
+            numbers.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let (first, second) = ("3012-123456".to_owned(), "3012-123457".to_owned());
+        assert_eq!(numbers(Some("3012")).await, [first, second.clone()]);
+        assert_eq!(numbers(Some("3013")).await, [String::new(); 0]);
+        assert_eq!(numbers(None).await.len(), 4);
+
+        let leased = TestDevice::new(1).request(1, &number("3012-123456"));
+        factory.gateway().lease(&station_name(1), &leased).await.unwrap();
+        assert_eq!(numbers(Some("3012")).await, [second]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_device_may_be_tried_again_and_no_other_device_gets_its_pack() {
     on_both(async |database| {
         let factory = Factory::with_stock(database, 2).await;

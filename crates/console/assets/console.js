@@ -48,7 +48,7 @@
       height: 270,
       scales: { x: isTime ? { time: true } : { time: false, range: [-0.6, xs.length - 0.4] }, y: { range: (_, low, high) => [Math.min(0, low), Math.max(1, high) * 1.08] } },
       axes: [isTime ? axis : places, { ...axis, size: 64 }],
-      series: [{ label: "", value: (_, x) => (x == null ? "–" : isTime ? label(x) : label(x)) }, ...series],
+      series: [{ label: chart.axis, value: (_, x) => (x == null ? "–" : label(x)) }, ...series],
       cursor: { y: false },
     };
     area.textContent = "";

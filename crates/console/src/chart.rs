@@ -37,7 +37,6 @@ pub struct Chart {
     #[serde(skip)]
     pub caption: String,
     /// What the horizontal axis counts.
-    #[serde(skip)]
     pub axis: String,
     /// The places on the axis, as the reader sees them.
     pub labels: Vec<String>,

@@ -214,7 +214,7 @@ fn in_hand(product: &LocalProduct, kind: CredentialKind, counts: &[Count], order
 }
 
 /// After every day that a plan can name.
-const LAST_DAY: &str = "9999-12-31";
+pub(crate) const LAST_DAY: &str = "9999-12-31";
 
 pub(crate) fn tomorrow(day: Date) -> Date {
     day.saturating_add(1.day())

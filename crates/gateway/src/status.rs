@@ -45,6 +45,20 @@ impl Desk {
         })
     }
 
+    /// Plan against written of the days from the first to the last that are named, or of the whole plan.
+    pub(crate) async fn planned_days(
+        &self,
+        extent: Option<(&str, &str)>,
+    ) -> Result<Vec<DayStatus>, GatewayError> {
+        let mut snapshot = self.store.read().await?;
+        let made = LocalProduct::all(&mut snapshot).await?;
+        let planned = match extent {
+            Some((first, last)) => planned_between(&mut snapshot, &made, first, last).await?,
+            None => all_planned(&mut snapshot, &made).await?,
+        };
+        self.days(&mut snapshot, &planned).await
+    }
+
     async fn days(
         &self,
         snapshot: &mut Snapshot,
@@ -77,7 +91,16 @@ async fn all_planned(
     made: &[LocalProduct],
 ) -> Result<Vec<PlannedUnits>, StoreError> {
     let Some((first, last)) = plan::extent(snapshot).await? else { return Ok(Vec::new()) };
-    let mut planned = plan::between(snapshot, &first, &last).await?;
+    planned_between(snapshot, made, &first, &last).await
+}
+
+async fn planned_between(
+    snapshot: &mut Snapshot,
+    made: &[LocalProduct],
+    first: &str,
+    last: &str,
+) -> Result<Vec<PlannedUnits>, StoreError> {
+    let mut planned = plan::between(snapshot, first, last).await?;
     planned.retain(|cell| made.iter().any(|product| product.code == cell.product));
     Ok(planned)
 }

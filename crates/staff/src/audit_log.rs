@@ -22,6 +22,9 @@ pub(crate) fn routes() -> Router<Arc<Staff>> {
     Router::new().route("/audit", get(log)).route("/audit/verify", post(verify))
 }
 
+/// How many characters of an entry's body a page shows.
+const SHOWN: usize = 240;
+
 #[derive(Deserialize)]
 struct Nothing {}
 
@@ -105,8 +108,16 @@ fn table(visit: &Visit) -> Table<'_, Entry> {
             Column::new("actor", texts::ACTOR, |entry: &Entry| Cell::text(&entry.actor)),
             Column::new("action", common::ACTION, |entry: &Entry| Cell::text(&entry.action)),
             Column::new("body", texts::BODY, |entry: &Entry| {
-                Cell::markup(html! { code .wrap { (entry.body) } }, &entry.body)
+                Cell::markup(html! { code .wrap { (shortened(&entry.body)) } }, &entry.body)
             }),
         ],
     )
+}
+
+/// A body as far as a page has room for it; the file has all of it.
+fn shortened(body: &str) -> String {
+    match body.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &body[..end]),
+        None => body.to_owned(),
+    }
 }

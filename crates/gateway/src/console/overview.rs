@@ -6,25 +6,37 @@ use axum::response::Response;
 use axum::routing::get;
 use console::catalogue::gateway as texts;
 use console::{Failure, Markup, Status, Visit, figures, html, live};
-use message::status::FactoryStatus;
+use jiff::ToSpan;
+use message::status::DayStatus;
+use store::gateway::{list, outbox, plan as plan_rows};
 
 use super::link::{self, Link};
 use super::{Pages, plan, stations};
+use crate::desk::Desk;
 use crate::error::GatewayError;
+use crate::need::LAST_DAY;
+use crate::product::LocalProduct;
+
+/// How many days the chart goes back and ahead.
+const CHART_DAYS_PAST: i64 = 10;
+const CHART_DAYS_AHEAD: i64 = 20;
 
 pub(super) fn routes() -> Router<Pages> {
     Router::new().route("/", get(overview)).route("/live/overview", get(follow))
 }
 
 async fn overview(State(pages): State<Pages>, visit: Visit) -> Result<Response, Failure> {
-    let status = pages.desk().status().await?;
-    let today = pages.desk().day_of(pages.desk().now())?.to_string();
+    let desk = pages.desk();
+    let today = desk.day_of(desk.now())?;
+    let first = today.saturating_sub(CHART_DAYS_PAST.days()).to_string();
+    let last = today.saturating_add(CHART_DAYS_AHEAD.days()).to_string();
+    let days = desk.planned_days(Some((&first, &last))).await?;
     let content = content(&pages, &visit).await?;
     Ok(visit.page(
         texts::OVERVIEW,
         html! {
             (live::part(&visit, "/live/overview", content))
-            (plan::chart(&visit, &status.days, &today, None))
+            (plan::chart(&visit, &days, &today.to_string(), None))
         },
     ))
 }
@@ -36,18 +48,24 @@ async fn follow(State(pages): State<Pages>, visit: Visit) -> Response {
     })
 }
 
-/// What changes by itself: figures and stations.
+/// What changes by itself: figures and stations. It is looked at every second, so it counts what is of today or in
+/// stock, and never all that there is.
 async fn content(pages: &Pages, visit: &Visit) -> Result<Markup, GatewayError> {
     let desk = pages.desk();
-    let status = desk.status().await?;
+    let today = desk.day_of(desk.now())?.to_string();
+    let days = desk.planned_days(Some((&today, &today))).await?;
     let link = Link::read(desk).await?;
-    let covered = days_covered(pages).await?;
+    let covered = days_covered(desk, &today, &days).await?;
+    let mut snapshot = desk.store.read().await?;
+    let suspects = list::suspects(&mut snapshot).await?;
+    let parked = outbox::parked(&mut snapshot).await?.len();
+    drop(snapshot);
     Ok(html! {
         @if let Some(outage) = link.outage() { (link::outage(visit, outage)) }
         (figures(&[
-            written_today(pages, visit, &status)?,
+            written_today(visit, &days),
             covered_figure(pages, visit, covered),
-            attention(visit, &status),
+            attention(visit, parked, suspects),
             link::figure(visit, &link),
         ]))
         (stations::at_work(pages, visit).await?)
@@ -56,17 +74,11 @@ async fn content(pages: &Pages, visit: &Visit) -> Result<Markup, GatewayError> {
 
 type Figure<'a> = (&'a str, String, Status, String);
 
-fn written_today<'a>(
-    pages: &Pages,
-    visit: &'a Visit,
-    status: &FactoryStatus,
-) -> Result<Figure<'a>, GatewayError> {
-    let today = pages.desk().day_of(pages.desk().now())?.to_string();
-    let of_today = || status.days.iter().filter(|day| day.day == today);
-    let written: u64 = of_today().map(|day| day.verified).sum();
-    let planned: u64 = of_today().map(|day| day.planned).sum();
+fn written_today<'a>(visit: &'a Visit, today: &[DayStatus]) -> Figure<'a> {
+    let written: u64 = today.iter().map(|day| day.verified).sum();
+    let planned: u64 = today.iter().map(|day| day.planned).sum();
     let against = visit.fill(texts::OF_PLANNED, &[&planned]);
-    Ok((visit.t(texts::TODAY), written.to_string(), Status::Neutral, against))
+    (visit.t(texts::TODAY), written.to_string(), Status::Neutral, against)
 }
 
 fn covered_figure<'a>(pages: &Pages, visit: &'a Visit, covered: Option<u64>) -> Figure<'a> {
@@ -81,43 +93,39 @@ fn covered_figure<'a>(pages: &Pages, visit: &'a Visit, covered: Option<u64>) -> 
     (visit.t(texts::DAYS_COVERED), text, status, against)
 }
 
-fn attention<'a>(visit: &'a Visit, status: &FactoryStatus) -> Figure<'a> {
-    let suspect: u64 = status.products.iter().map(|product| product.suspect).sum();
-    let parked = status.parked.len();
+fn attention<'a>(visit: &'a Visit, parked: usize, suspects: u64) -> Figure<'a> {
     let how = if parked > 0 {
         Status::Bad
-    } else if suspect > 0 {
+    } else if suspects > 0 {
         Status::Warning
     } else {
         Status::Good
     };
-    let total = suspect + u64::try_from(parked).unwrap_or_default();
-    let against = visit.fill(texts::PARKED_AND_SUSPECT, &[&parked, &suspect]);
+    let total = suspects + u64::try_from(parked).unwrap_or_default();
+    let against = visit.fill(texts::PARKED_AND_SUSPECT, &[&parked, &suspects]);
     (visit.t(texts::ATTENTION), total.to_string(), how, against)
 }
 
-/// For how many planned days, from today on, what is in hand is enough of every product; none without a plan.
-async fn days_covered(pages: &Pages) -> Result<Option<u64>, GatewayError> {
-    let desk = pages.desk();
-    let today = desk.day_of(desk.now())?.to_string();
-    let status = desk.status().await?;
-    let mut fewest = None;
-    for need in desk.needs().await? {
-        let cells = status.days.iter().filter(|cell| cell.product == need.product && cell.day >= today);
-        let (mut left, mut days) = (need.in_hand, 0);
-        let mut is_planned = false;
-        for cell in cells {
-            let open =
-                if cell.day == today { cell.planned.saturating_sub(cell.verified) } else { cell.planned };
-            is_planned |= open > 0;
-            if open > left {
-                break;
+/// For how many planned days, from today on, what is in stock is enough of every product; none without a plan.
+async fn days_covered(desk: &Desk, today: &str, made: &[DayStatus]) -> Result<Option<u64>, GatewayError> {
+    let mut snapshot = desk.store.read().await?;
+    let plan = plan_rows::between(&mut snapshot, today, LAST_DAY).await?;
+    let mut fewest: Option<u64> = None;
+    for product in LocalProduct::all(&mut snapshot).await? {
+        let of_product = || plan.iter().filter(|cell| cell.product == product.code && cell.units > 0);
+        for kind in product.kinds().filter(|kind| !product.needs_device(*kind)) {
+            let mut left = list::stocked(&mut snapshot, &product.code, kind).await?;
+            let mut days = 0;
+            for cell in of_product() {
+                let is_it = |day: &&DayStatus| day.day == cell.day && day.product == cell.product;
+                let done = made.iter().find(is_it).map_or(0, |day| day.verified);
+                let Some(rest) = left.checked_sub(cell.units.saturating_sub(done)) else { break };
+                left = rest;
+                days += 1;
             }
-            left -= open;
-            days += 1;
-        }
-        if is_planned {
-            fewest = Some(fewest.map_or(days, |fewest: u64| fewest.min(days)));
+            if of_product().next().is_some() {
+                fewest = Some(fewest.map_or(days, |fewest| fewest.min(days)));
+            }
         }
     }
     Ok(fewest)

@@ -33,7 +33,7 @@ async fn plan(
 ) -> Result<Response, Failure> {
     let desk = pages.desk();
     let today = desk.day_of(desk.now())?.to_string();
-    let mut days = desk.status().await?.days;
+    let mut days = desk.planned_days(None).await?;
     let mut products: Vec<ProductCode> = days.iter().map(|day| day.product.clone()).collect();
     products.sort();
     products.dedup();

@@ -1,5 +1,6 @@
 //! The credentials of a factory for readers: a page of them at a time.
 
+use identity::profile::CredentialKind;
 use identity::{CredentialId, CredentialState, DeviceNumber, MemberName, ProductCode};
 
 use crate::listing::{Page, end_of_prefix};
@@ -96,6 +97,34 @@ pub async fn credentials(
     })?;
     let rows = rows.into_iter().map(credential_from).collect::<Result<_, _>>()?;
     Ok((rows, count("credential", total)?))
+}
+
+/// How many credentials are suspect.
+///
+/// # Errors
+/// The store fails.
+pub async fn suspects(snapshot: &mut Snapshot) -> Result<u64, StoreError> {
+    let (suspects,): (i64,) =
+        fetch_one!(snapshot, "SELECT count(*) FROM credential WHERE state = 'suspect'")?;
+    count("credential", suspects)
+}
+
+/// How many credentials of one kind of a product lie in stock. Takes time for these only, however many there are else.
+///
+/// # Errors
+/// The store fails.
+pub async fn stocked(
+    snapshot: &mut Snapshot,
+    product: &ProductCode,
+    kind: CredentialKind,
+) -> Result<u64, StoreError> {
+    let (stocked,): (i64,) = fetch_one!(
+        snapshot,
+        "SELECT count(*) FROM credential WHERE product = $1 AND kind = $2 AND state = 'stocked'",
+        product.as_str(),
+        kind.as_str(),
+    )?;
+    count("credential", stocked)
 }
 
 fn credential_from(

@@ -5,10 +5,12 @@
 (() => {
   const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+  const bar = () => ({ paths: uPlot.paths.bars({ size: [0.6, 56] }), isFilled: true, points: { show: false } });
   const shapes = {
     line: () => ({ paths: uPlot.paths.linear(), width: 2 }),
     step: () => ({ paths: uPlot.paths.stepped({ align: 1 }), width: 2 }),
-    bar: () => ({ paths: uPlot.paths.bars({ size: [0.6, 56] }), fillAlpha: true, points: { show: false } }),
+    bar,
+    goal: bar,
     dashed: () => ({ paths: uPlot.paths.stepped({ align: 1 }), width: 2, dash: [6, 5], points: { show: false } }),
   };
 
@@ -27,13 +29,15 @@
     const chart = JSON.parse(area.dataset.chart);
     const isTime = chart.times.length > 0;
     const xs = isTime ? chart.times : chart.labels.map((_, place) => place);
-    const bars = chart.series.filter((series) => series.shape === "bar").length;
-    let bar = 0;
-    const series = chart.series.map((series, place) => {
-      const color = token(`--series-${(place % 4) + 1}`);
-      const { fillAlpha, ...shape } = shapes[series.shape]();
-      if (series.shape === "bar" && !isTime) shape.paths = sideBySide(bar++, bars);
-      return { label: series.name, stroke: color, fill: fillAlpha ? color : undefined, ...shape };
+    const isBar = (series) => series.shape === "bar" || series.shape === "goal";
+    const bars = chart.series.filter(isBar).length;
+    let barPlace = 0;
+    let colored = 0;
+    const series = chart.series.map((series) => {
+      const color = token(series.shape === "goal" ? "--control" : `--series-${(colored++ % 4) + 1}`);
+      const { isFilled, ...shape } = shapes[series.shape]();
+      if (isBar(series) && !isTime) shape.paths = sideBySide(barPlace++, bars);
+      return { label: series.name, stroke: color, fill: isFilled ? color : undefined, ...shape };
     });
     const axis = { stroke: token("--quiet"), grid: { stroke: token("--line"), width: 1 }, ticks: { stroke: token("--line"), width: 1 } };
     const label = (x) => chart.labels[xs.indexOf(x)] ?? "";
@@ -46,7 +50,7 @@
     const options = {
       width: area.clientWidth,
       height: 270,
-      scales: { x: isTime ? { time: true } : { time: false, range: [-0.6, xs.length - 0.4] }, y: { range: (_, low, high) => [Math.min(0, low), Math.max(1, high) * 1.08] } },
+      scales: { x: isTime ? { time: true } : { time: false, range: [-0.6, Math.max(xs.length, 5) - 0.4] }, y: { range: (_, low, high) => [Math.min(0, low), Math.max(1, high) * 1.08] } },
       axes: [isTime ? axis : places, { ...axis, size: 64 }],
       series: [{ label: chart.axis, value: (_, x) => (x == null ? "–" : label(x)) }, ...series],
       cursor: { y: false },

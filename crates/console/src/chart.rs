@@ -15,6 +15,8 @@ pub enum Shape {
     Step,
     /// A bar a value.
     Bar,
+    /// The same in the background, for what is aimed at.
+    Goal,
     /// A dashed line, for what others are measured against.
     Dashed,
 }

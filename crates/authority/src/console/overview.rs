@@ -92,7 +92,7 @@ fn chart(visit: &Visit, allotted: &[Allotment]) -> Markup {
         series: vec![
             Series {
                 name: visit.t(texts::QUOTA).to_owned(),
-                shape: Shape::Bar,
+                shape: Shape::Goal,
                 values: values(|row| row.quota),
             },
             Series {

@@ -95,7 +95,7 @@ pub const NOTHING_CHANGES: Text = Text::new(
 );
 /// A notice.
 pub const BAD_CELLS: Text = Text::new(
-    "{0} cells are wrong, and nothing was imported. Mend them and preview again.",
+    "Wrong cells: {0}. Nothing was imported. Mend them and preview again.",
     "{0} か所に誤りがあるため、何も取り込まれていません。修正してもう一度確認してください。",
 );
 /// A notice.

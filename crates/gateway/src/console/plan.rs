@@ -105,7 +105,7 @@ pub(super) fn chart(visit: &Visit, days: &[DayStatus], today: &str, product: Opt
         axis: visit.t(texts::DAY).to_owned(),
         times: Vec::new(),
         series: vec![
-            Series { name: visit.t(texts::PLANNED).to_owned(), shape: Shape::Bar, values: planned },
+            Series { name: visit.t(texts::PLANNED).to_owned(), shape: Shape::Goal, values: planned },
             Series { name: visit.t(texts::WRITTEN).to_owned(), shape: Shape::Bar, values: written },
         ],
         labels,

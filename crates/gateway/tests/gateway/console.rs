@@ -239,7 +239,7 @@ async fn a_plan_is_seen_before_it_is_accepted_and_its_faults_are_named() {
     let mut browser = hall.signed_in("tanaka", &[StaffRole::Engineer]).await;
     let bad = "DEVICE CODE,3/17,3/18\n3012,many,4\n";
     let answer = browser.post("/plan/import", &[("content", bad), ("accept", "yes")]).await;
-    assert!(answer.body.contains("1 cells are wrong") && answer.body.contains("many"), "{}", answer.body);
+    assert!(answer.body.contains("Wrong cells: 1") && answer.body.contains("many"), "{}", answer.body);
     let before = hall.factory.gateway().desk().plan().await.unwrap();
 
     let good = "DEVICE CODE,3/17,3/18\n3012,7,4\nA123,5,5\n";

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it is wrong")]
 
+mod console;
 mod driver;
 mod port;
 #[path = "../processes/site.rs"]

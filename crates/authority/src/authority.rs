@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use cert::{Certificate, Refusal, Trust};
-use identity::profile::KeyAlgorithm;
 use identity::{DeviceNumber, Role, Transition};
 use message::bytes::Bytes;
 use message::join::Membership;
-use pki::{IssueError, IssuingCa, KeyError, PlantCa, Publication, SigningKey};
+use pki::{IssueError, KeyError, PlantCa};
 use store::audit::{Actor, Cause};
 use store::authority::allotment;
 use store::authority::ca::{self, Ca, CaName};
@@ -16,26 +16,24 @@ use store::authority::credential::{self, Credential};
 use store::authority::successor::{self, Successor, SuccessorId};
 use store::{Secret, Snapshot, StoreError, Transaction, Vault, VaultError};
 
+use crate::cas::{OpenCas, open_key};
 use crate::cores::Cores;
 use crate::desk::Desk;
 use crate::error::AuthorityError;
 use crate::history::end_of;
 use crate::in_flight::InFlight;
-use crate::publication::Responders;
 use crate::sealing::OpenedKeys;
-use crate::setup::ca_key_context;
 
 /// A serving authority.
 pub struct Authority {
     pub(crate) desk: Desk,
     pub(crate) trust: Trust,
-    pub(crate) issuing: IssuingCa,
+    pub(crate) cas: ArcSwap<OpenCas>,
     pub(crate) plant: PlantCa,
     pub(crate) vault: Arc<Vault>,
     pub(crate) in_flight: InFlight,
     pub(crate) cores: Cores,
     pub(crate) opened_keys: OpenedKeys,
-    pub(crate) responders: Responders,
     pub(crate) actor: Actor,
 }
 
@@ -86,28 +84,22 @@ impl Authority {
         let vault = Vault::unlock(&desk.store, passphrase).await?;
         let mut snapshot = desk.store.read().await?;
         let root = stored(&mut snapshot, CaName::Root).await?;
-        let issuing = stored(&mut snapshot, CaName::Issuing).await?;
         let plant = stored(&mut snapshot, CaName::Plant).await?;
         let common = ca::find(&mut snapshot, CaName::Common).await?;
+        let cas = OpenCas::open(&mut snapshot, &vault, desk.published.as_ref(), None).await?;
         drop(snapshot);
-        let mut trust = Trust::new(&root.certificate, &plant.certificate, &[&issuing.certificate])?;
+        let mut trust = Trust::new(&root.certificate, &plant.certificate, &cas.trusted())?;
         if let Some(common) = common {
             trust = trust.with_common(&common.certificate)?;
         }
-        let issuing = IssuingCa::open(issuing.certificate.clone(), key(&vault, CaName::Issuing, &issuing)?)?;
-        let issuing = match &desk.published {
-            Some(url) => issuing.published(Publication::new(url.clone(), CaName::Issuing.as_str())),
-            None => issuing,
-        };
         Ok(Arc::new(Self {
             trust,
-            issuing,
-            plant: PlantCa::open(plant.certificate.clone(), key(&vault, CaName::Plant, &plant)?)?,
+            cas: ArcSwap::from_pointee(cas),
+            plant: PlantCa::open(plant.certificate.clone(), open_key(&vault, CaName::Plant, &plant)?)?,
             vault: Arc::new(vault),
             in_flight: InFlight::default(),
             cores: Cores::default(),
             opened_keys: OpenedKeys::default(),
-            responders: Responders::default(),
             actor: Actor::member(&desk.member),
             desk,
         }))
@@ -133,7 +125,7 @@ impl Authority {
         Membership {
             root_certificate: Bytes(self.trust.root().der().to_vec()),
             plant_certificate: Bytes(self.trust.plant().der().to_vec()),
-            issuing_certificates: self.trust.issuing().map(|ca| Bytes(ca.der().to_vec())).collect(),
+            issuing_certificates: self.trust.issuing().iter().map(|ca| Bytes(ca.der().to_vec())).collect(),
             common_ca_certificate: common.map(|ca| Bytes(ca.der().to_vec())),
             member_certificate: Bytes(certificate),
         }
@@ -198,10 +190,4 @@ async fn give_up_successors(
 
 async fn stored(snapshot: &mut Snapshot, name: CaName) -> Result<Ca, OpenError> {
     ca::find(snapshot, name).await?.ok_or(OpenError::Missing)
-}
-
-fn key(vault: &Vault, name: CaName, ca: &Ca) -> Result<SigningKey, OpenError> {
-    let sealed = ca.sealed_key.as_ref().ok_or(OpenError::Missing)?;
-    let der = vault.open(&ca_key_context(name), sealed)?;
-    Ok(SigningKey::from_pkcs8(KeyAlgorithm::P256, der.expose())?)
 }

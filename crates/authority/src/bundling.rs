@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 use crate::authority::Authority;
 use crate::desk::Desk;
 use crate::error::AuthorityError;
+use crate::trust_news::trusted;
 
 /// What came of a factory's bundle.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -118,7 +119,8 @@ impl Desk {
                         return Ok(kept);
                     }
                     let standing = carried::standing(transaction, &peer).await?;
-                    let deliveries = Deliveries { allotment, report: None, packs: None };
+                    let trust = Some(trusted(transaction).await?);
+                    let deliveries = Deliveries { allotment, trust, report: None, packs: None };
                     let answer = answer(&here, gateway, standing, Contents::Deliveries(deliveries));
                     keep(transaction, &signer, &answer).await?;
                     let body = Audited { peer: &peer, sequence: None, answer: answer.sequence };
@@ -152,6 +154,9 @@ impl Authority {
             }
             (Arrival::Double { .. }, _) => return Ok(Imported::nothing(arrival)),
             _ => {}
+        }
+        if let Some(trust) = &order.orders.trust {
+            self.hear_trust(&Member::gateway(order.factory.clone()), trust).await?;
         }
         let report = match order.orders.report.clone() {
             Some(report) => Some(self.report(&order.factory, report).await?),
@@ -258,7 +263,8 @@ impl Answer {
         carried::take(transaction, &peer, sequence).await?;
         carried::acknowledge(transaction, &peer, order.bundle.taken).await?;
         let standing = carried::standing(transaction, &peer).await?;
-        let deliveries = Deliveries { allotment, report, packs: None };
+        let trust = Some(trusted(transaction).await?);
+        let deliveries = Deliveries { allotment, trust, report, packs: None };
         let mut answer = answer(&here, gateway, standing, Contents::Deliveries(deliveries));
         let sealed =
             if packs == Packs::default() {

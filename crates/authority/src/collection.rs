@@ -39,8 +39,9 @@ impl Authority {
         let is_signed = possession::verify_message(certificate, &message, &request.signature.0).is_ok();
         let is_live = credential.is_some_and(|credential| is_in_use(credential.state)) && disputed.is_empty();
         match owed {
-            Some(Pack { key: Key::Own, certificate, .. }) if is_signed && is_live => {
-                let certificate = self.pack(certificate, PackKey::DeviceOwn);
+            Some(Pack { key: Key::Own, certificate, issuing_ca, .. }) if is_signed && is_live => {
+                let ca = self.ca_of(issuing_ca).await?;
+                let certificate = self.pack(certificate, PackKey::DeviceOwn, &ca);
                 Ok(CredentialPack { certificate: Some(certificate), apparatus: None })
             }
             _ => {

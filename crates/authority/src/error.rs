@@ -5,6 +5,8 @@ use pki::IssueError;
 use store::authority::change::ApplyError;
 use store::{StoreError, VaultError};
 
+use crate::authority::OpenError;
+
 /// Why a request of a peer or a person was not done. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
@@ -26,6 +28,9 @@ pub enum AuthorityError {
     /// A bundle is not signed: our fault.
     #[error("a bundle cannot be signed")]
     Bundle(#[from] bundle::SignError),
+    /// A CA does not open.
+    #[error("a CA of devices cannot be used")]
+    Ca(#[from] Box<OpenError>),
     /// A task of ours broke off.
     #[error("a task of the authority broke off")]
     Task(#[from] tokio::task::JoinError),
@@ -48,6 +53,7 @@ impl AuthorityError {
             | Self::Issue(_)
             | Self::Seal(_)
             | Self::Bundle(_)
+            | Self::Ca(_)
             | Self::Task(_) => Problem::new(ProblemCode::Internal, "the authority failed; its log says why"),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! | path | who asks | what comes of it |
 //! | --- | --- | --- |
-//! | `cacerts` | anyone: it is what everybody must know to verify us | root and issuing CA |
+//! | `cacerts` | anyone: it is what everybody must know to verify us | root and issuing CAs |
 //! | `csrattrs` | a device | key and signature algorithm of its product |
 //! | `simpleenroll` | a device, for its own number | its next certificate |
 //! | `simpleenroll` | a device under its common certificate, which names its number and chip | what [`recovery`](crate) says: a certificate, or that a person decides |
@@ -69,8 +69,9 @@ pub(crate) fn routes() -> Router<Arc<Authority>> {
 
 async fn ca_certificates(State(authority): Shared) -> Result<Response, Refused> {
     let trust = authority.trust();
+    let issuing = trust.issuing();
     let certificates: Vec<&[u8]> =
-        [trust.root()].into_iter().chain(trust.issuing()).map(|certificate| certificate.der()).collect();
+        [trust.root()].into_iter().chain(&issuing).map(|certificate| certificate.der()).collect();
     let der = certificates_only(&certificates).map_err(|error| refused(error.into()))?;
     Ok(base64_answer(CERTIFICATES, &der))
 }

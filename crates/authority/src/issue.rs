@@ -5,7 +5,7 @@
 //! once begun runs to its end even if the gateway has gone away, and the same numbers asked for again
 //! give the same packs. While one batch is being stored the next is prepared and signed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use cert::Fingerprint;
@@ -27,6 +27,7 @@ use store::authority::pack::{self, Pack};
 use store::authority::product::Product;
 
 use crate::authority::{Authority, give_up};
+use crate::cas::{OpenCa, check_not_retired};
 use crate::error::AuthorityError;
 use crate::order::{Occasion, Order, check_shape};
 use crate::sealing::Seal;
@@ -61,9 +62,10 @@ impl Authority {
             packs.extend(self.issued_before(numbers, &order.new).await?);
         }
         if !order.new.is_empty() {
-            let prepared = self.prepare(&order).await?;
+            let ca = self.signing_ca().await?;
+            let prepared = self.prepare(&order, &ca).await?;
             self.store_intents(factory, order, &prepared).await?;
-            let signed = self.sign(prepared, seals, None).await?;
+            let signed = self.sign(prepared, &ca, seals, None).await?;
             packs.extend(self.store_packs(signed).await?);
         }
         let in_order = numbers.iter().map(|number| {
@@ -74,21 +76,25 @@ impl Authority {
     }
 
     /// Makes keys and certificates, and lints them.
-    pub(crate) async fn prepare(self: &Arc<Self>, order: &Order) -> Result<Vec<Prepared>, AuthorityError> {
+    pub(crate) async fn prepare(
+        self: &Arc<Self>,
+        order: &Order,
+        ca: &Arc<OpenCa>,
+    ) -> Result<Vec<Prepared>, AuthorityError> {
         let now = self.desk.now();
         let profiles = order
             .products
             .iter()
             .map(|(code, product)| Ok((code.clone(), profile(product, now)?)))
             .collect::<Result<HashMap<ProductCode, _>, AuthorityError>>()?;
-        let authority = Arc::clone(self);
+        let (authority, ca) = (Arc::clone(self), Arc::clone(ca));
         let profiles = Arc::new(profiles);
         self.cores
             .share(order.new.clone(), move |number| {
                 let (profile, validity) =
                     profiles.get(number.product()).ok_or(StoreError::Corrupt { what: "product" })?;
                 let random = authority.desk.random.as_ref();
-                Ok(Prepared::Made(authority.issuing.prepare(profile, &number, *validity, random)?))
+                Ok(Prepared::Made(ca.ca.prepare(profile, &number, *validity, random)?))
             })
             .await
     }
@@ -98,6 +104,7 @@ impl Authority {
         &self,
         request: &SigningRequest,
         order: &Order,
+        ca: &OpenCa,
     ) -> Result<Prepared, AuthorityError> {
         let corrupt = StoreError::Corrupt { what: "product" };
         let (number, product) = order
@@ -107,7 +114,7 @@ impl Authority {
             .ok_or(corrupt)?;
         let (profile, validity) = profile(product, self.desk.now())?;
         let random = self.desk.random.as_ref();
-        Ok(Prepared::Born(self.issuing.prepare_for(request, &profile, number, validity, random)?))
+        Ok(Prepared::Born(ca.ca.prepare_for(request, &profile, number, validity, random)?))
     }
 
     /// Stores and audits what is about to be signed, where it still may be.
@@ -150,27 +157,29 @@ impl Authority {
     pub(crate) async fn sign(
         self: &Arc<Self>,
         prepared: Vec<Prepared>,
+        ca: &Arc<OpenCa>,
         seals: HashMap<ProductCode, Seal>,
         chip: Option<&HardwareUid>,
     ) -> Result<Vec<Signed>, AuthorityError> {
         let (authority, seals, hardware_uid) = (Arc::clone(self), Arc::new(seals), chip.cloned());
+        let ca = Arc::clone(ca);
         self.cores
             .share(prepared, move |prepared| {
                 let number = prepared.certificate().number().clone();
                 let (certificate, (stored_key, key)) = match prepared {
                     Prepared::Made(device) => {
-                        let DeviceCredential { certificate, secret_key, .. } =
-                            authority.issuing.issue(device)?;
+                        let DeviceCredential { certificate, secret_key, .. } = ca.ca.issue(device)?;
                         let seal = seals.get(number.product());
                         (certificate, authority.wrap_key(seal, &number, &secret_key)?)
                     }
                     Prepared::Born(certificate) => {
-                        (authority.issuing.certify(certificate)?, (pack::Key::Own, PackKey::DeviceOwn))
+                        (ca.ca.certify(certificate)?, (pack::Key::Own, PackKey::DeviceOwn))
                     }
                 };
                 let certificate_sha256 = Fingerprint::of(&certificate).to_string();
-                let pack = authority.pack(certificate, key);
+                let pack = authority.pack(certificate, key, &ca);
                 let stored = Pack {
+                    issuing_ca: ca.name,
                     certificate: pack.client_certificate.0.clone(),
                     digest: digest(&number, &pack).to_vec(),
                     key: stored_key,
@@ -213,6 +222,9 @@ impl Authority {
                         })
                         .collect();
                     credential::apply(transaction, cause, &changes, &Certificates { certificates }).await?;
+                    for name in packs.iter().map(|pack| pack.issuing_ca).collect::<BTreeSet<_>>() {
+                        check_not_retired(transaction, name).await?;
+                    }
                     Ok::<(), AuthorityError>(pack::insert(transaction, now, &packs).await?)
                 })
             })
@@ -230,19 +242,19 @@ impl Authority {
         let repeated: Vec<DeviceNumber> =
             numbers.iter().filter(|number| !new.contains(number)).cloned().collect();
         let stored = pack::find_all(&mut self.desk.store.read().await?, &repeated).await?;
-        stored
-            .into_iter()
-            .map(|pack| {
-                let key = self.stored_key(&pack)?;
-                Ok((pack.number, self.pack(pack.certificate, key)))
-            })
-            .collect()
+        let mut packs = Vec::with_capacity(stored.len());
+        for pack in stored {
+            let (key, ca) = (self.stored_key(&pack)?, self.ca_of(pack.issuing_ca).await?);
+            packs.push((pack.number, self.pack(pack.certificate, key, &ca)));
+        }
+        Ok(packs)
     }
 
-    pub(crate) fn pack(&self, certificate: Vec<u8>, key: PackKey) -> CertificatePack {
+    /// A certificate with its key and the chain of the CA that signed it.
+    pub(crate) fn pack(&self, certificate: Vec<u8>, key: PackKey, ca: &OpenCa) -> CertificatePack {
         CertificatePack {
             root_certificate: Bytes(self.trust.root().der().to_vec()),
-            issuing_certificate: Bytes(self.issuing.certificate().to_vec()),
+            issuing_certificate: Bytes(ca.ca.certificate().to_vec()),
             client_certificate: Bytes(certificate),
             key,
         }

@@ -8,6 +8,10 @@
 //! | --- | --- |
 //! | `setup` | the first day: root, the CAs below it, the authority's own certificate |
 //! | `making` | products, factories, and what each factory may make |
+//! | `rollover` | one CA of devices after another: made, put to work, retired |
+//! | `impact` | what hangs on such a CA, before anything is done to it |
+//! | `cas` | these CAs, open: which one signs, which ones are trusted |
+//! | `trust_news` | what members are told of them, and say of themselves |
 //! | `pre_write_key` | keys that firmware is built with: made, handed out once, replaced, retired |
 //! | `common_certificate` | what the devices of a batch share: made, handed out once, stopped |
 //! | `order` | whether an order for packs may be fulfilled |
@@ -48,6 +52,7 @@ mod board_swap;
 mod books;
 mod bundling;
 mod carried;
+mod cas;
 mod chronicle;
 mod collection;
 mod common_certificate;
@@ -59,6 +64,7 @@ mod device_history;
 mod error;
 mod est;
 mod history;
+mod impact;
 mod in_flight;
 mod issue;
 mod making;
@@ -71,12 +77,14 @@ mod recovery;
 mod registration;
 mod renewal;
 mod report;
+mod rollover;
 mod routes;
 mod sealing;
 mod setup;
 mod standing;
 mod status;
 mod succession;
+mod trust_news;
 mod voiding;
 mod withdrawal;
 
@@ -88,9 +96,11 @@ pub use common_certificate::ExportedCommonCertificate;
 pub use console::ConsoleSettings;
 pub use desk::Desk;
 pub use error::AuthorityError;
+pub use impact::{Duties, Impact, MemberStanding, ProductImpact};
 pub use making::NewRange;
 pub use pre_write_key::{DeviceKey, ExportedKey, PRE_WRITE_KEY_BYTES};
 pub use recovery::{PendingRecovery, UseToday};
+pub use rollover::{Activated, FurtherCa, MadeCa, Retired};
 pub use routes::{OPEN_TO_ALL, OPEN_TO_COMMON, OPEN_TO_EXPIRED};
 pub use setup::{Ceremony, Names, SetupError};
 pub use status::{AuthorityStatus, FactoryFigures, MemberFigures};

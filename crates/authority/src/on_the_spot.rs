@@ -154,16 +154,19 @@ impl Authority {
             let pack = pack.ok_or(StoreError::Corrupt { what: "pack" })?;
             check_same(&made, &pack, factory, device, born)?;
             let key = self.stored_key(&pack)?;
-            return Ok(self.pack(pack.certificate, key));
+            let ca = self.ca_of(pack.issuing_ca).await?;
+            return Ok(self.pack(pack.certificate, key, &ca));
         }
         let order = Order::check(snapshot, factory, numbers, Occasion::OnTheSpot).await?;
+        let ca = self.signing_ca().await?;
         let prepared = match born {
-            None => self.prepare(&order).await?,
-            Some(request) => vec![self.prepare_for(request, &order)?],
+            None => self.prepare(&order, &ca).await?,
+            Some(request) => vec![self.prepare_for(request, &order, &ca)?],
         };
         self.store_intents(factory, order, &prepared).await?;
         let seals = seal.map(|seal| (device.number.product().clone(), seal.clone()));
-        let signed = self.sign(prepared, HashMap::from_iter(seals), Some(&device.hardware_uid)).await?;
+        let chip = Some(&device.hardware_uid);
+        let signed = self.sign(prepared, &ca, HashMap::from_iter(seals), chip).await?;
         let packs = self.store_packs(signed).await?;
         let pack = packs.into_iter().next().ok_or(StoreError::Corrupt { what: "pack" })?;
         Ok(pack.1)

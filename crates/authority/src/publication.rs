@@ -6,21 +6,21 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use cert::Fingerprint;
 use message::problem::ProblemCode;
 use pki::{
-    CertificateStatus, CrlContent, CrlPartition, IssuingCa, NameText, OcspRefusal, OcspRequest,
-    OcspResponder, RevokedCertificate, Validity,
+    CertificateStatus, CrlContent, CrlPartition, NameText, OcspRefusal, OcspRequest, OcspResponder,
+    RevokedCertificate, Validity,
 };
 use serde::Serialize;
 use store::audit;
-use store::authority::ca::CaName;
+use store::authority::ca::IssuingCaName;
 use store::authority::crl::{self, Crl, CrlKind, Scope};
 use store::authority::revocation::{self, Standing};
 use store::{Snapshot, StoreError};
 
 use crate::authority::Authority;
+use crate::cas::OpenCa;
 use crate::error::AuthorityError;
 
 /// How long a complete CRL is good, and after which time a new one is signed where something changed.
@@ -37,10 +37,6 @@ struct Pace {
     changed: i64,
 }
 
-/// The responder in use, and when the next takes its place.
-#[derive(Default)]
-pub(crate) struct Responders(ArcSwapOption<(OcspResponder, i64)>);
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Signed<'a> {
@@ -55,20 +51,18 @@ struct Signed<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct NewResponder<'a> {
-    issuing_ca: &'a str,
+struct NewResponder {
+    issuing_ca: IssuingCaName,
     certificate_serial: String,
 }
-
-const ISSUING: &str = CaName::Issuing.as_str();
 
 impl Authority {
     /// The certificate of an issuing CA, DER.
     ///
     /// # Errors
     /// There is no such CA.
-    pub fn ca_certificate(&self, name: &str) -> Result<Vec<u8>, AuthorityError> {
-        Ok(self.issuing_of_name(name)?.certificate().to_vec())
+    pub async fn ca_certificate(&self, name: &str) -> Result<Vec<u8>, AuthorityError> {
+        Ok(self.ca_of_name(name).await?.ca.certificate().to_vec())
     }
 
     /// The CRL of a CA's partition, DER, and how long it is good, in seconds.
@@ -81,7 +75,8 @@ impl Authority {
         partition: CrlPartition,
         kind: CrlKind,
     ) -> Result<(Vec<u8>, i64), AuthorityError> {
-        if self.issuing_of_name(ca)?.publication().is_none() {
+        let open = self.ca_of_name(ca).await?;
+        if open.ca.publication().is_none() {
             let detail = "CRLs are not published: their CA was given no address";
             return Err(AuthorityError::refused(ProblemCode::NotFound, detail));
         }
@@ -90,7 +85,7 @@ impl Authority {
         let found = good_enough(&mut self.desk.store.read().await?, &scope, kind, now).await?;
         let crl = match found {
             Some(crl) => crl,
-            None => self.sign_crl(scope, partition, kind, now).await?,
+            None => self.sign_crl(open, scope, partition, kind, now).await?,
         };
         Ok((crl.der, crl.next_update - now))
     }
@@ -112,16 +107,18 @@ impl Authority {
             Ok(request) => request,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let (ca, name) = (&self.issuing, ISSUING);
-        if !request.asked().iter().any(|asked| asked.is_of(ca)) {
+        // One responder answers, so of several CAs that are asked about it is the first known one's.
+        let asks_about = |open: &&Arc<OpenCa>| request.asked().iter().any(|asked| asked.is_of(&open.ca));
+        let Some(open) = self.cas.load().all().find(asks_about).cloned() else {
             return Ok(Err(OcspRefusal::Unauthorized));
-        }
+        };
+        let name = open.name.to_string();
         let now = self.desk.now();
         let mut snapshot = self.desk.store.read().await?;
         let mut statuses = Vec::with_capacity(request.asked().len());
         for asked in request.asked() {
-            let standing = match asked.is_of(ca) {
-                true => revocation::standing(&mut snapshot, name, asked.serial()).await?,
+            let standing = match asked.is_of(&open.ca) {
+                true => revocation::standing(&mut snapshot, &name, asked.serial()).await?,
                 false => None,
             };
             statuses.push(match standing {
@@ -131,13 +128,13 @@ impl Authority {
             });
         }
         drop(snapshot);
-        let responder = self.responder(now).await?;
+        let responder = self.responder(&open, now).await?;
         Ok(Ok(responder.0.answer(&request, &statuses, now, now + ANSWER_SECONDS)?))
     }
 
-    /// The responder in use; a new one where there is none or it is half over.
-    async fn responder(&self, now: i64) -> Result<Arc<(OcspResponder, i64)>, AuthorityError> {
-        let in_use = self.responders.0.load_full();
+    /// The responder in use for a CA; a new one where there is none or it is half over.
+    async fn responder(&self, open: &OpenCa, now: i64) -> Result<Arc<(OcspResponder, i64)>, AuthorityError> {
+        let in_use = open.responder.load_full();
         if let Some(responder) = in_use.filter(|responder| now < responder.1) {
             return Ok(responder);
         }
@@ -146,35 +143,35 @@ impl Authority {
             .map_err(|_| StoreError::Corrupt { what: "member" })?;
         // Whoever asks may have a clock that is a little behind.
         let validity = Validity::days(now - ANSWER_SECONDS, RESPONDER_DAYS).map_err(pki::IssueError::from)?;
-        let prepared = self.issuing.prepare_responder(&name, validity, self.desk.random.as_ref())?;
+        let prepared = open.ca.prepare_responder(&name, validity, self.desk.random.as_ref())?;
         let (actor, serial) = (self.actor.clone(), prepared.serial().to_string());
+        let issuing_ca = open.name;
         self.desk
             .store
             .write(move |transaction| {
                 Box::pin(async move {
-                    let entry = NewResponder { issuing_ca: ISSUING, certificate_serial: serial };
+                    let entry = NewResponder { issuing_ca, certificate_serial: serial };
                     audit::append(transaction, now, actor.as_str(), "ocsp.responder", &entry).await
                 })
             })
             .await?;
-        let responder = self.issuing.issue_responder(prepared)?;
+        let responder = open.ca.issue_responder(prepared)?;
         let responder = Arc::new((responder, now + i64::from(RESPONDER_DAYS) * 86_400 / 2));
-        self.responders.0.store(Some(Arc::clone(&responder)));
+        open.responder.store(Some(Arc::clone(&responder)));
         Ok(responder)
     }
 
-    fn issuing_of_name(&self, name: &str) -> Result<&IssuingCa, AuthorityError> {
-        let unknown = || format!("no issuing CA {name} is known here");
-        if name == ISSUING {
-            Ok(&self.issuing)
-        } else {
-            Err(AuthorityError::refused(ProblemCode::NotFound, unknown()))
-        }
+    async fn ca_of_name(&self, name: &str) -> Result<Arc<OpenCa>, AuthorityError> {
+        let parsed = name.parse().map_err(|_| {
+            AuthorityError::refused(ProblemCode::NotFound, format!("no issuing CA {name} is known here"))
+        })?;
+        self.ca_of(parsed).await
     }
 
     /// Signs and stores a CRL, unless someone else has done it meanwhile.
     async fn sign_crl(
         self: &Arc<Self>,
+        open: Arc<OpenCa>,
         scope: Scope,
         partition: CrlPartition,
         kind: CrlKind,
@@ -218,7 +215,7 @@ impl Authority {
                         covers: revocation::last_of_partition(transaction, ca, octet).await?,
                         this_update: now,
                         next_update: content.next_update,
-                        der: authority.issuing_of_name(ca)?.sign_crl(&content)?,
+                        der: open.ca.sign_crl(&content)?,
                     };
                     crl::replace(transaction, &scope, kind, &crl).await?;
                     let entry = Signed {

@@ -58,7 +58,7 @@ async fn crl(
 
 async fn certificate(State(authority): Shared, Path(file): Path<String>) -> Result<Response, Refused> {
     let name = file.strip_suffix(".cer").unwrap_or(&file);
-    let certificate = authority.ca_certificate(name).map_err(refused)?;
+    let certificate = authority.ca_certificate(name).await.map_err(refused)?;
     Ok(published("application/pkix-cert", 86_400, certificate))
 }
 

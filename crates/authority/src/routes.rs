@@ -30,10 +30,12 @@ use message::report::{Report, ReportAnswer};
 use message::shut_out::ShutOut;
 use message::soap::Operation;
 use message::standing::DeviceStanding;
+use message::trust::{TrustReport, TrustedCas};
 use message::withdrawal::{WithdrawalQuery, Withdrawals};
 use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
 use transport::{
-    Authenticator, Center, ChannelBinding, Common, Device, Gateway, Json, Origin, Refused, RenewingDevice,
+    AnyMember, Authenticator, Center, ChannelBinding, Common, Device, Gateway, Json, Origin, Refused,
+    RenewingDevice,
 };
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -87,6 +89,7 @@ impl Authority {
             .routes(routes!(device_history))
             .routes(routes!(registrations))
             .routes(routes!(shut_out))
+            .routes(routes!(trust))
             .routes(routes!(soap))
             .split_for_parts();
         let description = Json(description);
@@ -432,6 +435,24 @@ async fn registrations(
 async fn shut_out(State(authority): Shared, authenticator: Authenticator) -> Result<Json<ShutOut>, Refused> {
     authority.desk().admit_member(&authenticator.certificate_serial).await.map_err(refused)?;
     Ok(Json(authority.desk().shut_out().await.map_err(refused)?))
+}
+
+/// Says which CAs of devices the asking member trusts, and hears which ones it is to trust.
+#[utoipa::path(
+    post, path = "/v1/trust", request_body = TrustReport,
+    responses(
+        (status = 200, description = "The CAs that sign devices, and no others.", body = TrustedCas),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn trust(
+    State(authority): Shared,
+    AnyMember(member): AnyMember,
+    Json(report): Json<TrustReport>,
+) -> Result<Json<TrustedCas>, Refused> {
+    authority.desk().admit_member(&member.certificate_serial).await.map_err(refused)?;
+    Ok(Json(authority.hear_trust(&member.member, &report).await.map_err(refused)?))
 }
 
 /// Packs as SOAP 1.1; `GET /soap?wsdl` describes it.

@@ -13,7 +13,8 @@ use pki::{
 };
 use serde::Serialize;
 use store::audit::{self, Actor};
-use store::authority::ca::{self, Ca, CaName};
+use store::authority::ca::{self, Ca, CaName, IssuingCaName};
+use store::authority::issuing_ca::{self, IssuingCaState};
 use store::authority::member::{self, MemberCertificate};
 use store::{Secret, Store, StoreError, Vault, VaultError};
 
@@ -129,21 +130,20 @@ impl Ceremony {
             made => made,
         }?;
         let root = Ca { certificate: self.root.certificate().to_vec(), sealed_key: None };
-        let issuing = self.issuing.sealed(CaName::Issuing, &vault)?;
+        let issuing = self.issuing.sealed(CaName::Issuing(IssuingCaName::FIRST), &vault)?;
         let plant = self.plant.sealed(CaName::Plant, &vault)?;
         let common = self.common.sealed(CaName::Common, &vault)?;
         let (own, actor) = (self.own, actor.clone());
         store
             .write(move |transaction| {
                 Box::pin(async move {
-                    for (name, ca) in [
-                        (CaName::Root, &root),
-                        (CaName::Issuing, &issuing),
-                        (CaName::Plant, &plant),
-                        (CaName::Common, &common),
-                    ] {
+                    for (name, ca) in
+                        [(CaName::Root, &root), (CaName::Plant, &plant), (CaName::Common, &common)]
+                    {
                         ca::insert(transaction, name, ca).await?;
                     }
+                    let (first, state) = (IssuingCaName::FIRST, IssuingCaState::Active);
+                    issuing_ca::insert(transaction, first, state, &issuing).await?;
                     member::insert(transaction, &own).await?;
                     let entry = Initialised {
                         authority: &own.member,
@@ -176,7 +176,7 @@ impl NewCa {
 
 /// What the vault is told that a CA's sealed key is.
 pub(crate) fn ca_key_context(name: CaName) -> Vec<u8> {
-    format!("key of CA {}", name.as_str()).into_bytes()
+    format!("key of CA {name}").into_bytes()
 }
 
 #[derive(Serialize)]

@@ -30,6 +30,7 @@ use store::authority::revocation;
 use store::authority::successor::{self, Intent, SuccessionCause, Successor, SuccessorId};
 
 use crate::authority::Authority;
+use crate::cas::{OpenCa, check_not_retired};
 use crate::desk::Desk;
 use crate::error::AuthorityError;
 use crate::history::{History, Why, end_of};
@@ -94,7 +95,7 @@ impl Authority {
             SuccessorKey::MadeHere => None,
         };
         if let Some(before) = request.as_ref().and_then(|request| history.of_key(request)) {
-            return self.made_before(before);
+            return self.made_before(before).await;
         }
         history.check(succession.cause)?;
         if made_lately >= SUCCESSORS_A_DAY_MAX {
@@ -102,25 +103,27 @@ impl Authority {
                 format!("{number} was made {made_lately} certificates within a day: try again later");
             return Err(AuthorityError::refused(ProblemCode::OverQuota, detail));
         }
-        let prepared = self.prepare_successor(&product, number, request.as_ref())?;
+        let ca = self.signing_ca().await?;
+        let prepared = self.prepare_successor(&ca, &product, number, request.as_ref())?;
         let id = self.store_intent(&succession, &prepared, history.pending().cloned()).await?;
         let (certificate, key) = match prepared {
             Prepared::Made(made) => {
-                let DeviceCredential { certificate, secret_key, .. } = self.issuing.issue(made)?;
+                let DeviceCredential { certificate, secret_key, .. } = ca.ca.issue(made)?;
                 (certificate, PackKey::Plain(SecretBytes::new(secret_key.to_vec())))
             }
-            Prepared::Born(born) => (self.issuing.certify(born)?, PackKey::DeviceOwn),
+            Prepared::Born(born) => (ca.ca.certify(born)?, PackKey::DeviceOwn),
         };
-        self.store_successor(id, &certificate).await?;
-        Ok(self.pack(certificate, key))
+        self.store_successor(id, &ca, &certificate).await?;
+        Ok(self.pack(certificate, key, &ca))
     }
 
     /// The certificate of a key that was asked for before.
-    fn made_before(&self, successor: &Successor) -> Result<CertificatePack, AuthorityError> {
+    async fn made_before(&self, successor: &Successor) -> Result<CertificatePack, AuthorityError> {
         use CredentialState::{Leased, Verified, Written};
-        match (&successor.certificate, successor.state) {
-            (Some(certificate), Leased | Written | Verified) => {
-                Ok(self.pack(certificate.clone(), PackKey::DeviceOwn))
+        match (successor.certificate.as_ref().zip(successor.issuing_ca), successor.state) {
+            (Some((certificate, name)), Leased | Written | Verified) => {
+                let ca = self.ca_of(name).await?;
+                Ok(self.pack(certificate.clone(), PackKey::DeviceOwn, &ca))
             }
             (_, state) => {
                 let SuccessorId { number, generation } = &successor.id;
@@ -132,6 +135,7 @@ impl Authority {
 
     fn prepare_successor(
         &self,
+        ca: &OpenCa,
         product: &Product,
         number: &DeviceNumber,
         request: Option<&SigningRequest>,
@@ -139,10 +143,8 @@ impl Authority {
         let (profile, validity) = issue::profile(product, self.desk.now())?;
         let random = self.desk.random.as_ref();
         Ok(match request {
-            Some(request) => {
-                Prepared::Born(self.issuing.prepare_for(request, &profile, number, validity, random)?)
-            }
-            None => Prepared::Made(self.issuing.prepare(&profile, number, validity, random)?),
+            Some(request) => Prepared::Born(ca.ca.prepare_for(request, &profile, number, validity, random)?),
+            None => Prepared::Made(ca.ca.prepare(&profile, number, validity, random)?),
         })
     }
 
@@ -188,13 +190,20 @@ impl Authority {
     }
 
     /// Stores and audits what was signed, and hands it out.
-    async fn store_successor(&self, id: SuccessorId, certificate: &[u8]) -> Result<(), AuthorityError> {
+    async fn store_successor(
+        &self,
+        id: SuccessorId,
+        ca: &OpenCa,
+        certificate: &[u8],
+    ) -> Result<(), AuthorityError> {
         let (now, actor, certificate) = (self.desk.now(), self.actor.clone(), certificate.to_vec());
+        let name = ca.name;
         self.desk
             .store
             .write(move |transaction| {
                 Box::pin(async move {
-                    successor::file(transaction, now, &id, &certificate).await?;
+                    check_not_retired(transaction, name).await?;
+                    successor::file(transaction, now, &id, name, &certificate).await?;
                     let cause = Cause { time: now, actor: actor.as_str(), action: "successor.issue" };
                     let change = Change {
                         id,

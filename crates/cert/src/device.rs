@@ -98,12 +98,9 @@ impl DeviceVerifier {
         Ok(ExpiredDevice { identity: self.verify_parsed(&certificate, expired)?, expired })
     }
 
-    pub(crate) fn verify_parsed(
-        &self,
-        certificate: &Certificate,
-        now: i64,
-    ) -> Result<DeviceIdentity, Refusal> {
-        verify_below(self.trust.issuing_authority(certificate)?, certificate, now)
+    fn verify_parsed(&self, certificate: &Certificate, now: i64) -> Result<DeviceIdentity, Refusal> {
+        let issuer = self.trust.issuing_authority(certificate)?;
+        verify_below(&issuer, certificate, now)
     }
 }
 

@@ -33,4 +33,4 @@ pub use common::CommonIdentity;
 pub use device::{DeviceIdentity, DeviceVerifier, ExpiredDevice};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use refusal::Refusal;
-pub use trust::{MemberIdentity, PeerIdentity, Trust};
+pub use trust::{CheckedCas, MemberIdentity, PeerIdentity, Trust};

@@ -2,8 +2,8 @@
 //!
 //! What a certificate is follows from its bytes, the CAs that are trusted, and the time. So one that was found
 //! good stays good, byte for byte, under the same CAs, for as long as it and they are valid: that is all that is
-//! remembered here, by the SHA-256 of the certificate, in the [`Trust`](crate::Trust) whose verdict it is. Another trust
-//! starts with nothing. Refusals are not remembered. Whether the peer holds the key is proved anew in every
+//! remembered here, by the SHA-256 of the certificate, beside the CAs of the [`Trust`](crate::Trust) whose verdict it is.
+//! Where the CAs change, the memory starts with nothing, and so does another trust. Refusals are not remembered. Whether the peer holds the key is proved anew in every
 //! handshake, and whether its certificate was revoked is looked up with every request; neither comes from here.
 
 use std::collections::HashMap;

@@ -182,6 +182,46 @@ fn each_certificate_of_the_path_is_looked_at_for_its_time() {
 }
 
 #[test]
+fn cas_of_devices_that_are_taken_count_at_once_in_all_clones_and_no_verdict_outlives_its_ca() {
+    let plant = Plant::new();
+    let further = plant.root.subordinate("further");
+    let trust = plant.trust_with_common();
+    let (clone, verifier) = (trust.clone(), DeviceVerifier::new(trust.clone()));
+    let (old, new) = (
+        Draft::device(NUMBER, &Key::p256()).sign(&plant.issuing),
+        Draft::device(NUMBER, &Key::p256()).sign(&further),
+    );
+    let gateway = Draft::member(&gateway(), &Key::p256()).sign(&plant.plant);
+    let take = |cas: &[&Ca]| {
+        let ders: Vec<&[u8]> = cas.iter().map(|ca| ca.der.as_slice()).collect();
+        trust.take(trust.check_issuing(&ders).unwrap());
+    };
+    let are_in = || {
+        [&old, &new].map(|device| {
+            let is_in = clone.verify_peer(device, NOW).is_ok();
+            assert_eq!(verifier.verify(device, NOW).is_ok(), is_in);
+            is_in
+        })
+    };
+    assert_eq!(are_in(), [true, false]);
+    take(&[&plant.issuing, &further]);
+    assert_eq!(are_in(), [true, true]);
+    // It was verified a moment ago, and is not remembered.
+    take(&[&further]);
+    assert_eq!(are_in(), [false, true]);
+    assert!(clone.verify_peer(&gateway, NOW).is_ok() && clone.common().is_some(), "all else is as before");
+    let issuing = Fingerprint::of(&plant.issuing.der);
+    assert!(clone.trusts_issuer(&Fingerprint::of(&further.der)) && !clone.trusts_issuer(&issuing));
+
+    for stranger in
+        [&Ca::root("further"), &Ca::root("root").subordinate("further"), &plant.plant, &plant.common]
+    {
+        trust.check_issuing(&[&further.der, &stranger.der]).unwrap_err();
+    }
+    assert_eq!(are_in(), [false, true]);
+}
+
+#[test]
 fn bytes_that_are_not_one_certificate_are_refused() {
     let plant = Plant::new();
     let good = Draft::device(NUMBER, &Key::p256()).sign(&plant.issuing);

@@ -156,7 +156,7 @@ impl Gateway {
         let membership = self.upstream.member(&upward).await?;
         let certificate = Certificate::parse(&membership.member_certificate.0)?;
         let member = Member::station(self.desk.factory.clone(), name.clone());
-        self.trust.verify_host(certificate.der(), &member, self.desk.now())?;
+        self.trust().verify_host(certificate.der(), &member, self.desk.now())?;
         self.store_joined(member, name, certificate.serial().to_string()).await?;
         Ok(membership)
     }

@@ -19,6 +19,7 @@ use message::issue::{
 };
 use message::problem::ProblemCode;
 use message::report::{RECORDS_MAX, Report, ReportAnswer};
+use message::trust::TrustReport;
 use serde::Serialize;
 use store::audit::{self, Actor};
 use store::bundle::{self as carried, Arrival, Standing, Waiting};
@@ -67,7 +68,7 @@ pub struct Taken {
     pub refused: Vec<(DeviceNumber, String)>,
     /// Products of which it issues nothing more for now, with its reason.
     pub refused_products: Vec<(ProductCode, String)>,
-    /// Why its packs could not be filed, where that is so; they are ordered again.
+    /// Why its packs could not be filed, in which case they are ordered again, or its CAs not be trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
 }
@@ -82,6 +83,7 @@ impl Desk {
         &self,
         authority: &Member,
         signer: &Signer,
+        trust: TrustReport,
         actor: &Actor,
     ) -> Result<Exported, GatewayError> {
         let products = self.reserve(actor).await?;
@@ -89,6 +91,7 @@ impl Desk {
             here: Party::Member(Member::gateway(self.factory.clone())),
             authority: authority.clone(),
             signer: signer.clone(),
+            trust,
             actor: actor.clone(),
             now: self.now(),
         };
@@ -170,6 +173,7 @@ struct BundleWriter {
     here: Party,
     authority: Member,
     signer: Signer,
+    trust: TrustReport,
     actor: Actor,
     now: i64,
 }
@@ -202,6 +206,7 @@ impl BundleWriter {
     }
 
     fn bundle(&self, sequence: u64, standing: Standing, orders: Orders) -> Bundle {
+        let orders = Orders { trust: Some(self.trust.clone()), ..orders };
         Bundle {
             version: BUNDLE_VERSION,
             from: self.here.clone(),
@@ -290,7 +295,8 @@ fn side_by_side(
 }
 
 fn nothing_but_the_key(key: &BundleKey) -> Orders {
-    Orders { key: Bytes(key.public.clone()), report: None, packs: None, apparatus_packs: None }
+    let key = Bytes(key.public.clone());
+    Orders { key, trust: None, report: None, packs: None, apparatus_packs: None }
 }
 
 impl Gateway {
@@ -347,6 +353,10 @@ impl Gateway {
             refused_products: Vec::new(),
             fault: None,
         };
+        if let Some(Err(error)) = deliveries.trust.as_ref().map(|told| self.trust.take(told)) {
+            tracing::error!(error = &error as &dyn std::error::Error, "the CAs in a bundle are not taken");
+            taken.fault = Some(error.to_string());
+        }
         let Some(packs) = self.open_packs(bundle, deliveries, &mut taken).await? else { return Ok(taken) };
         let mut fetched = Fetched::default();
         match self.file_packs(packs, &mut fetched).await {

@@ -1,14 +1,17 @@
 //! The gateway while it serves: the desk, the key ring and the link to the authority.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use cert::{DeviceVerifier, Trust};
-use identity::Member;
+use identity::{Member, MemberName};
+use message::trust::StationTrust;
 use store::audit::Actor;
 use store::gateway::pack;
 use store::{KeyRing, KeyRingError, Secret, Store, StoreError, Vault, VaultError};
 use tokio::sync::{Mutex, Notify};
+use transport::TrustKeeper;
 
 use crate::desk::Desk;
 use crate::error::GatewayError;
@@ -20,7 +23,9 @@ pub struct Gateway {
     pub(crate) ring: KeyRing,
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) devices: DeviceVerifier,
-    pub(crate) trust: Trust,
+    pub(crate) trust: TrustKeeper,
+    /// Which CAs of devices stations trust, as each said last since this gateway was opened.
+    pub(crate) stations: std::sync::Mutex<BTreeMap<MemberName, StationTrust>>,
     pub(crate) actor: Actor,
     /// Held while stock is filled up, so that two runs do not reserve for the same need.
     pub(crate) replenishing: Mutex<()>,
@@ -67,17 +72,19 @@ impl Gateway {
         desk: Desk,
         passphrase: Secret,
         key_ring: &Path,
-        trust: Trust,
+        trust: impl Into<TrustKeeper>,
         upstream: Arc<dyn Upstream>,
     ) -> Result<Arc<Self>, OpenError> {
+        let trust: TrustKeeper = trust.into();
         let vault = Vault::unlock(&desk.store, passphrase).await?;
         let key_ring = KeyRing::lock(key_ring)?;
         let named = pack::named_slots(&mut desk.store.read().await?).await?;
         let gateway = Arc::new(Self {
             ring: key_ring.open(vault, &named)?,
             upstream,
-            devices: DeviceVerifier::new(trust.clone()),
+            devices: DeviceVerifier::new(trust.trust().clone()),
             trust,
+            stations: std::sync::Mutex::default(),
             actor: Actor::member(&Member::gateway(desk.factory.clone())),
             replenishing: Mutex::new(()),
             work: Notify::new(),
@@ -90,5 +97,10 @@ impl Gateway {
     /// The gateway's books.
     pub fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    /// Whom the gateway trusts.
+    pub fn trust(&self) -> &Trust {
+        self.trust.trust()
     }
 }

@@ -3,6 +3,7 @@
 //! the chip from then on. What must be made for the very device is asked of the authority, in
 //! `on_the_spot`.
 
+use cert::Fingerprint;
 use identity::{
     ApparatusId, CredentialId, CredentialState, DeviceNumber, HardwareUid, KeyIdentifier, Member, MemberName,
     Transition,
@@ -13,7 +14,7 @@ use serde::Serialize;
 use store::audit::{self, Actor, Cause};
 use store::gateway::attempt::{self, Attempt};
 use store::gateway::credential::{self, Credential};
-use store::gateway::{apparatus, number};
+use store::gateway::{apparatus, number, pack};
 use store::{Slot, Snapshot, Transaction};
 
 use crate::error::GatewayError;
@@ -62,6 +63,7 @@ impl Gateway {
     ) -> Result<Taken, GatewayError> {
         let product = {
             let mut snapshot = self.desk.store.read().await?;
+            self.check_issuer(&mut snapshot, &request.device_number).await?;
             LocalProduct::find(&mut snapshot, &request.product).await?
         };
         let now = self.desk.now();
@@ -84,6 +86,18 @@ impl Gateway {
             .store
             .write(move |transaction| Box::pin(async move { wanted.lease(transaction, on_the_spot).await }))
             .await
+    }
+
+    /// Refuses a pack of a retired CA: nobody would take its device for anything.
+    async fn check_issuer(&self, snapshot: &mut Snapshot, number: &DeviceNumber) -> Result<(), GatewayError> {
+        let filed = pack::certificate(snapshot, number).await?;
+        match filed.filter(|filed| !self.trust().trusts_issuer(&Fingerprint::of(&filed.issuing))) {
+            None => Ok(()),
+            Some(_) => {
+                let detail = format!("the CA that signed the certificate of {number} is trusted no more");
+                Err(refused(ProblemCode::IllegalState, detail))
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@
 //! | `report` | the outbox, upstream |
 //! | `bundling` | the same without a link: orders and reports out, packs and answers in, in signed files |
 //! | `withdrawal` | what the authority has withdrawn |
+//! | `trusting` | which CAs of devices are trusted, by the authority's word, here and at the stations |
 //! | `upkeep` | leases that ran out, keys to erase, and the clockwork of it all |
 //! | `admission` | stations: invite, join, admit, revoke |
 //! | `operator`, `scrap` | the people at the stations, and what two of them may do |
@@ -49,6 +50,7 @@ mod routes;
 mod sampling;
 mod scrap;
 mod status;
+mod trusting;
 mod upkeep;
 mod upstream;
 mod withdrawal;
@@ -63,5 +65,6 @@ pub use need::{Need, Reservation};
 pub use replenish::{ReplenishError, Replenishment};
 pub use report::Drained;
 pub use store::audit::Actor;
+pub use trusting::TrustingError;
 pub use upstream::{Answer, Upstream, UpstreamError};
 pub use withdrawal::WithdrawalError;

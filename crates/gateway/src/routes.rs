@@ -15,6 +15,7 @@ use message::problem::Problem;
 use message::result::{WriteResultResponse, WriteResultTransmission};
 use message::soap::Operation;
 use message::status::FactoryStatus;
+use message::trust::{TrustReport, TrustedCas};
 use transport::soap::{SoapAnswer, SoapFault, SoapRequest, wsdl};
 use transport::{Json, Refused, Station};
 use utoipa::OpenApi;
@@ -37,6 +38,7 @@ impl Gateway {
             .routes(routes!(scrap))
             .routes(routes!(status))
             .routes(routes!(join))
+            .routes(routes!(trust))
             .routes(routes!(soap))
             .split_for_parts();
         let description = Json(description);
@@ -150,6 +152,24 @@ async fn scrap(
 async fn status(State(gateway): Shared, station: Station) -> Result<Json<FactoryStatus>, Refused> {
     gateway.desk().admit(&station).await.map_err(refused)?;
     Ok(Json(gateway.desk().status().await.map_err(refused)?))
+}
+
+/// Says which CAs of devices the asking station trusts, and hears which ones it is to trust.
+#[utoipa::path(
+    post, path = "/v1/trust", request_body = TrustReport,
+    responses(
+        (status = 200, description = "The CAs that sign devices, and no others.", body = TrustedCas),
+        (status = "4XX", description = "Refused.", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn trust(
+    State(gateway): Shared,
+    station: Station,
+    Json(report): Json<TrustReport>,
+) -> Result<Json<TrustedCas>, Refused> {
+    gateway.desk().admit(&station).await.map_err(refused)?;
+    Ok(Json(gateway.hear_trust(&station.name, report).map_err(refused)?))
 }
 
 /// Makes a newcomer with a join token a station.

@@ -41,6 +41,7 @@ impl Gateway {
             self.keep_stocked(),
             self.keep_taking_bundles(),
             self.keep_withdrawing(),
+            self.keep_trusting(),
             self.keep_sampling()
         );
     }

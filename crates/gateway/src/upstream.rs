@@ -11,6 +11,7 @@ use message::join::{MemberRequest, Membership};
 use message::pack::CredentialPack;
 use message::problem::Problem;
 use message::report::{Report, ReportAnswer};
+use message::trust::{TrustReport, TrustedCas};
 use message::withdrawal::Withdrawals;
 use transport::{CallError, Client};
 
@@ -36,6 +37,8 @@ pub trait Upstream: Send + Sync {
     fn report<'a>(&'a self, report: &'a Report) -> Answer<'a, ReportAnswer>;
     /// What was withdrawn after the record of this number.
     fn withdrawals(&self, after: u64) -> Answer<'_, Withdrawals>;
+    /// Which CAs of devices the gateway and its stations trust; which ones they are to trust.
+    fn trust<'a>(&'a self, report: &'a TrustReport) -> Answer<'a, TrustedCas>;
     /// A certificate for a station that joins.
     fn member<'a>(&'a self, request: &'a MemberRequest) -> Answer<'a, Membership>;
 }
@@ -77,6 +80,10 @@ impl Upstream for Client {
 
     fn withdrawals(&self, after: u64) -> Answer<'_, Withdrawals> {
         Box::pin(async move { Ok(self.get_json(&format!("/v1/withdrawals?after={after}")).await?) })
+    }
+
+    fn trust<'a>(&'a self, report: &'a TrustReport) -> Answer<'a, TrustedCas> {
+        Box::pin(async { Ok(self.post_json("/v1/trust", report).await?) })
     }
 
     fn member<'a>(&'a self, request: &'a MemberRequest) -> Answer<'a, Membership> {

@@ -13,7 +13,7 @@
 //! | [`Answers`] | center | device |
 //!
 //! The same requests over TLS are [`issue`](crate::issue), [`report`](crate::report),
-//! [`allotment`](crate::allotment) and [`call`](crate::call).
+//! [`allotment`](crate::allotment), [`trust`](crate::trust) and [`call`](crate::call).
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,6 +29,7 @@ use crate::issue::{
 };
 use crate::problem::Problem;
 use crate::report::{Report, ReportAnswer};
+use crate::trust::{TrustReport, TrustedCas};
 
 /// The version of this format.
 pub const BUNDLE_VERSION: u32 = 1;
@@ -113,6 +114,9 @@ pub enum CallOutcome {
 pub struct Orders {
     /// The key that the answer's secrets are to be sealed to (HPKE, RFC 9180): an uncompressed P-256 point.
     pub key: Bytes,
+    /// Which CAs of devices the gateway trusts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trust: Option<TrustReport>,
     /// What became of packs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub report: Option<Report>,
@@ -130,6 +134,9 @@ pub struct Orders {
 pub struct Deliveries {
     /// What the factory may make.
     pub allotment: Allotment,
+    /// The CAs of devices that the gateway is to trust, and no others.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trust: Option<TrustedCas>,
     /// What became of each record.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub report: Option<ReportAnswer>,

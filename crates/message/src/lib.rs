@@ -16,6 +16,7 @@
 //! | operators and scrapping | station and gateway | [`operator`] |
 //! | reports | gateway and authority | [`report`] |
 //! | what was withdrawn | gateway and authority | [`withdrawal`] |
+//! | which CAs sign devices | members and their hosts | [`trust`] |
 //! | collecting an owed certificate | device and authority | [`collection`] |
 //! | recovering with a common certificate | device and authority | [`recovery`] |
 //! | standing | device and authority | [`standing`] |
@@ -56,4 +57,5 @@ pub mod shut_out;
 pub mod soap;
 pub mod standing;
 pub mod status;
+pub mod trust;
 pub mod withdrawal;

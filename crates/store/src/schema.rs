@@ -45,6 +45,7 @@ const AUTHORITY: &[Step] = &[
     STAFF,
     ("abandoned key", include_str!("../migrations/authority/abandoned_key.sql")),
     ("history", include_str!("../migrations/authority/history.sql")),
+    ("issuing ca", include_str!("../migrations/authority/issuing_ca.sql")),
 ];
 
 const GATEWAY: &[Step] = &[

@@ -18,6 +18,8 @@ use identity::{
 };
 use serde::{Serialize, Serializer};
 use store::authority::allotment::Allotment;
+use store::authority::ca::IssuingCaName;
+use store::authority::issuing_ca::IssuingCaState;
 use store::authority::successor::Successor;
 use store::{authority, gateway};
 
@@ -49,6 +51,8 @@ pub struct CenterBooks {
 
 /// What an authority knows.
 pub struct AuthorityBooks {
+    /// The CAs of devices, and where each stands.
+    pub issuing_cas: Vec<(IssuingCaName, IssuingCaState)>,
     /// Every certificate.
     pub certificates: Vec<authority::ledger::Line>,
     /// Every certificate that follows another.

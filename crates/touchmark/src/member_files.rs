@@ -21,7 +21,7 @@ use identity::{Clock, Member};
 use message::bytes::SecretBytes;
 use message::join::{JoinToken, Membership};
 use serde::{Deserialize, Serialize};
-use transport::Client;
+use transport::{Client, TrustKeeper};
 
 use crate::config::ProxyConfig;
 use crate::durable::{Privacy, replace_file};
@@ -98,10 +98,7 @@ pub async fn join(
 /// complete.
 pub fn save(directory: &Path, membership: &Membership, key: &SecretBytes) -> anyhow::Result<()> {
     make_private(directory)?;
-    let certificates = |name: &str, list: &[&[u8]]| {
-        let blocks: Vec<(&str, &[u8])> = list.iter().map(|der| (CERTIFICATE, *der)).collect();
-        pem_files::write(&directory.join(name), &blocks, Privacy::Public)
-    };
+    let certificates = |name: &str, list: &[&[u8]]| write_certificates(&directory.join(name), list);
     certificates(ROOT, &[&membership.root_certificate.0])?;
     certificates(PLANT, &[&membership.plant_certificate.0])?;
     let issuing: Vec<&[u8]> = membership.issuing_certificates.iter().map(|der| der.0.as_slice()).collect();
@@ -137,6 +134,17 @@ pub fn load(directory: &Path) -> anyhow::Result<MemberFiles> {
     let key = one(MEMBER, PRIVATE_KEY)?;
     let credential = Credential::member(&trust, certificate.der().to_vec(), key);
     Ok(MemberFiles { trust, credential, member, certificate })
+}
+
+/// Keeps the trust of the member whose files are in the directory, there and in all clones.
+pub fn trust_keeper(directory: &Path, trust: Trust) -> TrustKeeper {
+    let path = directory.join(ISSUING);
+    TrustKeeper::new(trust).stored_by(move |issuing| Ok(write_certificates(&path, issuing)?))
+}
+
+fn write_certificates(path: &Path, list: &[&[u8]]) -> anyhow::Result<()> {
+    let blocks: Vec<(&str, &[u8])> = list.iter().map(|der| (CERTIFICATE, *der)).collect();
+    pem_files::write(path, &blocks, Privacy::Public)
 }
 
 /// Whether the directory holds a membership already.

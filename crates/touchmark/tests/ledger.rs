@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use center::invoice::{Fault, InvoiceError};
 use identity::{ApparatusId, CredentialState, DeviceNumber, HardwareUid};
 use store::authority::allotment::Allotment;
+use store::authority::ca::IssuingCaName;
+use store::authority::issuing_ca::IssuingCaState;
 use store::authority::successor::{SuccessionCause, Successor, SuccessorId};
 use store::{authority, gateway};
 use touchmark::ledger::{
@@ -36,7 +38,7 @@ fn certificate(n: u8, state: CredentialState) -> authority::ledger::Line {
         state,
         certificate_serial: vec![n; 20],
         public_key_sha256: vec![n; 32],
-        has_certificate: true,
+        issuing_ca: Some(IssuingCaName::FIRST),
         has_secret: false,
         hardware_uid: (state == Verified).then(|| uid(n)),
     }
@@ -53,6 +55,7 @@ fn successor(n: u8, generation: u64, key: u8, state: CredentialState) -> Success
         hardware_uid: None,
         intended: NOW - 1_000,
         certificate: Some(vec![key]),
+        issuing_ca: Some(IssuingCaName::FIRST),
     }
 }
 
@@ -104,6 +107,10 @@ fn sound() -> Books {
     Books {
         now: NOW,
         authority: Some(AuthorityBooks {
+            issuing_cas: vec![
+                (IssuingCaName::FIRST, IssuingCaState::Active),
+                (IssuingCaName::FIRST.next(), IssuingCaState::Prepared),
+            ],
             certificates: (1..).zip(at_authority).map(|(n, state)| certificate(n, state)).collect(),
             successors: Vec::new(),
             apparatuses: (1..).zip(at_authority).map(|(n, state)| symmetric(n, state)).collect(),
@@ -165,6 +172,29 @@ fn sound_books_hold_and_so_does_each_role_alone() {
     assert_eq!(cooked(|books| books.authority = None), [""; 0]);
     assert_eq!(cooked(|books| books.gateways.clear()), [""; 0]);
     assert_eq!(cooked(|books| books.devices.clear()), [""; 0]);
+}
+
+#[test]
+fn one_ca_of_devices_signs_and_what_is_on_record_was_signed_by_one_that_does_or_did() {
+    use IssuingCaState::{Active, Retired, Superseded};
+    let next = IssuingCaName::FIRST.next();
+    assert_eq!(cooked(|books| authority(books).certificates[1].issuing_ca = Some(next)), ["I12"]);
+    assert_eq!(cooked(|books| authority(books).issuing_cas[1].1 = Active), ["I12"], "two sign");
+    assert_eq!(cooked(|books| authority(books).issuing_cas[0].1 = Retired), ["I12"], "none signs");
+    let rolled_over = cooked(|books| {
+        authority(books).issuing_cas = vec![(IssuingCaName::FIRST, Superseded), (next, Active)];
+        authority(books).certificates[4].issuing_ca = Some(next);
+        let mut follows = successor(1, 2, 9, Leased);
+        follows.issuing_ca = Some(next);
+        authority(books).successors.push(follows);
+    });
+    assert_eq!(rolled_over, [""; 0]);
+    let unknown = cooked(|books| {
+        authority(books)
+            .successors
+            .push(Successor { issuing_ca: Some(next.next()), ..successor(1, 2, 9, Leased) });
+    });
+    assert_eq!(unknown, ["I12"]);
 }
 
 #[test]

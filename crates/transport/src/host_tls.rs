@@ -58,10 +58,21 @@ impl HostTls {
         Ok(())
     }
 
+    /// Whom the host trusts.
+    pub fn trust(&self) -> Trust {
+        self.current.load().trust.clone()
+    }
+
     /// Ends the open connections of these peers, also while a request is under way, which is still done
     /// and not answered. How many. Whether a peer may come again is for the role to say, at each request.
     pub fn end_connections(&self, is_of: impl Fn(&Peer) -> bool) -> usize {
         self.connections.end(is_of)
+    }
+
+    /// Ends the open connections of devices whose CA is trusted no more. How many. They cannot come again.
+    pub fn end_untrusted(&self) -> usize {
+        let current = self.current.load();
+        self.end_connections(|peer| !covers(&current.trust, peer))
     }
 
     /// The configuration for one new connection.
@@ -72,6 +83,16 @@ impl HostTls {
             current: self.current.load_full(),
             connections: Arc::clone(&self.connections),
         }
+    }
+}
+
+/// Whether the CA that signed for this peer is still trusted.
+fn covers(trust: &Trust, peer: &Peer) -> bool {
+    match peer {
+        Peer::Device(device) | Peer::ExpiredDevice(ExpiredDevice { identity: device, .. }) => {
+            trust.trusts_issuer(&device.issuer_sha256)
+        }
+        Peer::Member(_) | Peer::Common(_) | Peer::Nobody => true,
     }
 }
 
@@ -101,9 +122,12 @@ impl ConnectionTls {
         Arc::clone(&self.current.config)
     }
 
-    /// Counts a connection of this peer among the open ones.
-    pub(crate) fn open(&self, peer: Peer) -> OpenConnection {
-        self.connections.open(peer)
+    /// Counts a connection of this peer among the open ones; none where its CA has lost trust since the
+    /// handshake. It is looked at afterwards: whoever ends connections meanwhile either finds this one, or
+    /// has changed the trust before.
+    pub(crate) fn open(&self, peer: Peer) -> Option<OpenConnection> {
+        let open = self.connections.open(peer.clone());
+        covers(&self.current.trust, &peer).then_some(open)
     }
 
     /// Who the peer is that the handshake let in with these certificates.

@@ -17,6 +17,8 @@
 //! serial number that the extractors carry. A role that hears of it ends what that peer has open:
 //! [`HostTls::end_connections`].
 //!
+//! Which CAs sign devices changes while members serve: a [`TrustKeeper`] follows it.
+//!
 //! The other end is a [`Client`], which a newcomer comes to by [`join`]; or a [`Channel`], one
 //! connection that both ends can name, where the request itself proves who sends it. Both go through a [`Proxy`] where
 //! the network demands it. [`Link`] stands between
@@ -35,6 +37,7 @@ mod problem;
 mod proxy;
 mod serve;
 pub mod soap;
+mod trust_keeper;
 
 pub use channel::{Channel, ChannelBinding, ChannelError};
 pub use client::{CallError, Client, ClientError};
@@ -44,8 +47,9 @@ pub use host_tls::HostTls;
 pub use join::{JoinError, Joined, join, join_through};
 pub use link::Link;
 pub use peer::{
-    Authenticator, Center, Common, Device, Gateway, Origin, Peer, RenewingDevice, Service, Station,
+    AnyMember, Authenticator, Center, Common, Device, Gateway, Origin, Peer, RenewingDevice, Service, Station,
 };
 pub use problem::{Json, Refused};
 pub use proxy::{Proxy, ProxyError};
 pub use serve::{Limits, serve, serve_in_clear, serve_to_people};
+pub use trust_keeper::{TrustError, TrustKeeper};

@@ -83,6 +83,10 @@ pub struct Center {
     pub certificate_serial: CertificateSerial,
 }
 
+/// Extracts the member that sent the request, whatever its role, and refuses everyone else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AnyMember(pub MemberIdentity);
+
 /// Extracts the device that sent the request, and refuses everyone else. The role still compares it
 /// with its register ([`DeviceIdentity::check_registration`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -197,6 +201,17 @@ impl<S: Sync> FromRequestParts<S> for Center {
                 Ok(Self { name: member.name().clone(), certificate_serial })
             }
             other => Err(not_allowed(&other, "a center")),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for AnyMember {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match peer(parts, state).await {
+            Peer::Member(member) => Ok(Self(member)),
+            other => Err(not_allowed(&other, "a member")),
         }
     }
 }

@@ -167,7 +167,7 @@ async fn serve_at(
             };
             let Some((stream, session)) = handshake(stream, address, &tls, limits).await else { return };
             let session = Session { is_for_people, ..session };
-            let mut open = tls.open(session.peer.clone());
+            let Some(mut open) = tls.open(session.peer.clone()) else { return };
             tokio::select! {
                 () = speak(stream, Some(session), router, held, limits, watcher) => {}
                 () = open.told_to_end() => tracing::info!(%address, "connection ended: its peer may not come any more"),

@@ -1,6 +1,6 @@
 //! Judging what devices say of themselves, before anything is written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use auth::{Confirmation, authority_confirmation};
 use cert::{Fingerprint, possession};
@@ -10,6 +10,7 @@ use message::problem::{Problem, ProblemCode};
 use message::report::{Event, Record};
 use message::result::Proof;
 use store::authority::apparatus::{self, Apparatus};
+use store::authority::ca::{self, CaName, IssuingCaName};
 use store::authority::pack::{self, Key, Pack};
 use store::{Snapshot, StoreError};
 
@@ -26,6 +27,8 @@ pub(super) struct Judged {
 /// What proofs are judged by.
 pub(super) struct Evidence {
     packs: HashMap<DeviceNumber, Pack>,
+    /// The certificates of the CAs that signed for these packs.
+    issuing: BTreeMap<IssuingCaName, Vec<u8>>,
     apparatuses: HashMap<ApparatusId, Apparatus>,
 }
 
@@ -47,7 +50,13 @@ impl Evidence {
         }
         let packs = pack::find_all(snapshot, &numbers).await?;
         let apparatuses = apparatus::find_all(snapshot, &ids).await?;
+        let mut issuing = BTreeMap::new();
+        for name in packs.iter().map(|pack| pack.issuing_ca).collect::<BTreeSet<_>>() {
+            let ca = ca::find(snapshot, CaName::Issuing(name)).await?;
+            issuing.insert(name, ca.ok_or(StoreError::Corrupt { what: "pack.issuing_ca" })?.certificate);
+        }
         Ok(Self {
+            issuing,
             packs: packs.into_iter().map(|pack| (pack.number.clone(), pack)).collect(),
             apparatuses: apparatuses.into_iter().map(|apparatus| (apparatus.id, apparatus)).collect(),
         })
@@ -117,7 +126,7 @@ impl Authority {
     fn possession_fault(&self, pack: &Pack, proof: &Proof, evidence: &Evidence) -> Option<String> {
         let beside = evidence.beside(proof);
         let found = proof.pack_digest.0.as_slice();
-        let with_beside = beside.and_then(|beside| self.digest_with(pack, beside));
+        let with_beside = beside.and_then(|beside| self.digest_with(pack, beside, evidence));
         if found != pack.digest && Some(found) != with_beside.as_ref().map(|digest| digest.as_slice()) {
             return Some("the device read back another pack than was issued".to_owned());
         }
@@ -148,7 +157,7 @@ impl Authority {
 
     /// The digest of a pack whose device was given this symmetric credential in the same write. A plain
     /// key is erased by then, but no plain key travels beside a pass phrase.
-    fn digest_with(&self, pack: &Pack, beside: &Apparatus) -> Option<[u8; 32]> {
+    fn digest_with(&self, pack: &Pack, beside: &Apparatus, evidence: &Evidence) -> Option<[u8; 32]> {
         let key = match &pack.key {
             Key::Plain(_) => return None,
             Key::Sealed { ciphertext, .. } => line::Key::Sealed(ciphertext.as_ref()?),
@@ -158,7 +167,7 @@ impl Authority {
             device_number: pack.number.clone(),
             certificate: Some(line::CertificatePart {
                 root: self.trust.root().der(),
-                issuing: self.issuing.certificate(),
+                issuing: evidence.issuing.get(&pack.issuing_ca)?,
                 client: &pack.certificate,
                 key,
             }),

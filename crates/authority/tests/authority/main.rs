@@ -20,6 +20,7 @@ mod publishing;
 mod recovering;
 mod reporting;
 mod revoking;
+mod rollover;
 mod sealed;
 mod serving;
 mod succession;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use auth::{SymmetricCredential, authority_confirmation};
-use authority::{Authority, AuthorityError, Ceremony, Desk, Names, NewRange};
+use authority::{Authority, AuthorityError, Ceremony, Desk, FurtherCa, MadeCa, Names, NewRange};
 use aws_lc_rs::rand::SystemRandom as Generator;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use identity::profile::{CredentialProfile, KeyAlgorithm, Sealing, SymmetricForm};
@@ -187,6 +187,17 @@ impl Plant {
     /// The root's key out of the safe.
     pub fn root_key(&self) -> SigningKey {
         SigningKey::from_pkcs8(KeyAlgorithm::P384, &self.root_key).unwrap()
+    }
+
+    /// Makes a further CA of devices, as by a command beside the process that serves.
+    pub async fn make_ca(&self, valid_days: Option<u32>) -> Result<MadeCa, AuthorityError> {
+        let further = FurtherCa { organization: None, valid_days };
+        self.desk().make_issuing_ca(further, self.root_key(), passphrase(), &person()).await
+    }
+
+    /// The books of this authority, as a command opens them.
+    pub fn desk(&self) -> Desk {
+        desk(&self.store, &self.clock)
     }
 
     /// Ends the authority and opens it again.

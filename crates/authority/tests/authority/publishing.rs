@@ -10,6 +10,7 @@ use cert::Certificate;
 use identity::{DeviceNumber, RevocationReason};
 use message::issue::NumberedPack;
 use pki::{CrlPartition, certificate_pem};
+use store::authority::ca::IssuingCaName;
 use store::authority::selection::Selection;
 use store::testing::{TestDatabase, on_both};
 use tempfile::TempDir;
@@ -203,4 +204,44 @@ async fn nothing_is_named_where_nothing_is_published() {
     let (_, text) = published.openssl("x509 -in 0.pem -noout -text");
     assert!(!text.contains("URI:"), "{text}");
     assert_eq!(published.get("/crl/issuing/00.crl").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_ca_has_signed_is_published_when_another_one_signs_and_when_it_is_retired() {
+    on_both(async |database| {
+        let published = Published::new(database).await;
+        let (plant, next) = (&published.plant, IssuingCaName::FIRST.next());
+        plant.make_ca(None).await.unwrap();
+        plant.desk().activate_issuing_ca(next, false, &person()).await.unwrap();
+        let pack = plant.issue(&numbers("3012", 123_010..123_011)).await.unwrap().packs.remove(0).pack;
+        for (name, der) in [("issuing-2", &pack.issuing_certificate.0), ("new", &pack.client_certificate.0)] {
+            fs::write(published.files.path().join(format!("{name}.pem")), certificate_pem(der)).unwrap();
+        }
+        let shown = published.openssl("x509 -in new.pem -noout -text").1;
+        assert!(shown.contains(&format!("URI:{URL}/crl/issuing-2/")), "{shown}");
+        published.revoke(&published.packs[0].device_number).await;
+        plant.desk().retire_issuing_ca(IssuingCaName::FIRST, true, &person()).await.unwrap();
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Arc::clone(&plant.authority).publication_router();
+        tokio::spawn(serve_in_clear(listener, router, Limits::default(), std::future::pending()));
+        for (issuer, certificate, is) in
+            [("issuing", "0", "revoked"), ("issuing", "1", "good"), ("issuing-2", "new", "good")]
+        {
+            let (_, said) = published.openssl(&format!(
+                "ocsp -url http://{address}/ocsp -issuer {issuer}.pem -cert {certificate}.pem -CAfile root.pem \
+                 -verify_other {issuer}.pem -attime {START} -validity_period 1000000000"
+            ));
+            let expected = format!("{certificate}.pem: {is}");
+            assert!(said.contains("Response verify OK") && said.contains(&expected), "{said}");
+        }
+        assert_eq!(published.crl(0, "").await, (1, 1), "the retired one's");
+        assert!(!published.is_taken(0));
+        let certificate = Certificate::parse(&pack.client_certificate.0).unwrap();
+        let partition = CrlPartition::of(certificate.serial().as_bytes());
+        assert_eq!(published.get(&format!("/crl/issuing-2/{partition}.crl")).await.0, StatusCode::OK);
+        assert_eq!(published.get("/ca/issuing-2.cer").await, (StatusCode::OK, pack.issuing_certificate.0));
+    })
+    .await;
 }

@@ -21,13 +21,13 @@ use crate::plant::{Plant, code, numbers, outcomes, person, record, verified};
 const DAY: i64 = 86_400;
 
 /// Who a device with this certificate is.
-fn identity_of(plant: &Plant, certificate: &Bytes) -> DeviceIdentity {
+pub fn identity_of(plant: &Plant, certificate: &Bytes) -> DeviceIdentity {
     let verifier = DeviceVerifier::new(plant.authority.trust().clone());
     verifier.verify(&certificate.0, identity::Clock::epoch_seconds(plant.clock.as_ref())).unwrap()
 }
 
 /// A device of this serial that was made.
-async fn made(plant: &Plant, serial: u32) -> DeviceIdentity {
+pub async fn made(plant: &Plant, serial: u32) -> DeviceIdentity {
     let number = numbers("3012", serial..serial + 1);
     let pack = plant.issue(&number).await.unwrap().packs.remove(0);
     let first = u64::from(serial) * 2 - 1;
@@ -41,19 +41,19 @@ async fn made(plant: &Plant, serial: u32) -> DeviceIdentity {
 }
 
 /// The next certificate that a device gets for this key of its own.
-async fn renewed(plant: &Plant, device: &DeviceIdentity, key: &BornKey) -> Result<Bytes, ProblemCode> {
+pub async fn renewed(plant: &Plant, device: &DeviceIdentity, key: &BornKey) -> Result<Bytes, ProblemCode> {
     let request = RenewalRequest { signing_request: key.request.clone() };
     let pack = plant.authority.renew(device, request).await.map_err(|error| code(&error))?;
     assert!(pack.key == PackKey::DeviceOwn);
     Ok(pack.client_certificate)
 }
 
-async fn standing(plant: &Plant, device: &DeviceIdentity) -> Result<CredentialState, ProblemCode> {
+pub async fn standing(plant: &Plant, device: &DeviceIdentity) -> Result<CredentialState, ProblemCode> {
     let standing = plant.authority.desk().standing(device).await;
     standing.map(|standing| standing.state).map_err(|error| code(&error))
 }
 
-async fn confirmed(plant: &Plant, device: &DeviceIdentity) -> Result<CredentialState, ProblemCode> {
+pub async fn confirmed(plant: &Plant, device: &DeviceIdentity) -> Result<CredentialState, ProblemCode> {
     let standing = plant.authority.desk().confirm(device).await;
     standing.map(|standing| standing.state).map_err(|error| code(&error))
 }

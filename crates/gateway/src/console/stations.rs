@@ -174,7 +174,7 @@ async fn invite(
     signed.require(Permission::Invite)?;
     let name: MemberName =
         invited.name.trim().parse().map_err(|error| Failure::Refused(format!("{error}")))?;
-    let root = pages.gateway.trust.root_fingerprint();
+    let root = pages.gateway.trust().root_fingerprint();
     let (url, seconds) = (&pages.settings.url, pages.settings.token_seconds);
     let token = pages.desk().invite(&name, url, root, seconds, &signed.actor()).await?.to_text();
     let help = visit.fill(texts::TOKEN_HELP, &[&name, &(seconds / 60)]);

@@ -2,6 +2,7 @@
 //! and remembers what it was told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use auth::{SymmetricCredential, authority_confirmation, station_confirmation};
@@ -21,6 +22,7 @@ use message::join::{MemberRequest, Membership};
 use message::pack::{ApparatusPack, CertificatePack, CredentialPack, PackKey, Sealed};
 use message::problem::{Problem, ProblemCode};
 use message::report::{Event, Record, RecordAnswer, Report, ReportAnswer};
+use message::trust::{TrustReport, TrustedCas};
 use message::withdrawal::{Withdrawal, Withdrawals};
 use pki::{DeviceProfile, IssuingCa, PlantCa, Root, SigningRequest, Validity};
 use seal::{Binding, ChipPublicKey, PreWriteKey, SEALED_OVERHEAD_MAX};
@@ -33,7 +35,9 @@ pub struct TestAuthority {
     pub trust: Trust,
     pub plant_ca: PlantCa,
     root: Vec<u8>,
-    issuing: IssuingCa,
+    /// Two CAs of devices; the first one signs until it is told otherwise.
+    issuing: [IssuingCa; 2],
+    signing: AtomicUsize,
     clock: Arc<TestClock>,
     random: CountingRandom,
     state: Mutex<State>,
@@ -56,6 +60,10 @@ struct State {
     records: BTreeMap<u64, Record>,
     sequences_seen: Vec<u64>,
     withdrawals: Vec<Withdrawal>,
+    /// What members are to trust.
+    trusted: Vec<Bytes>,
+    /// What the gateway said last.
+    trust_report: Option<TrustReport>,
 }
 
 struct TestProduct {
@@ -81,7 +89,8 @@ impl TestAuthority {
         let validity = Validity::days(clock.epoch_seconds() - 86_400, 7_300).unwrap();
         let name = |text: &str| text.parse().unwrap();
         let root = Root::create(None, &name("root"), validity, &random).unwrap();
-        let issuing = root.issue_ca(None, &name("issuing"), validity, &random).unwrap();
+        let [issuing, further] =
+            ["issuing", "issuing 2"].map(|ca| root.issue_ca(None, &name(ca), validity, &random).unwrap());
         let plant = root.issue_ca(None, &name("plant"), validity, &random).unwrap();
         let product = |code: &str, first: &str, last: &str| {
             let range = SerialRange { first: first.parse().unwrap(), last: last.parse().unwrap() };
@@ -91,7 +100,8 @@ impl TestAuthority {
         Self {
             trust: Trust::new(root.certificate(), &plant.certificate, &[&issuing.certificate]).unwrap(),
             root: root.certificate().to_vec(),
-            issuing: IssuingCa::open(issuing.certificate, issuing.key).unwrap(),
+            issuing: [issuing, further].map(|ca| IssuingCa::open(ca.certificate, ca.key).unwrap()),
+            signing: AtomicUsize::new(0),
             plant_ca: PlantCa::open(plant.certificate, plant.key).unwrap(),
             clock,
             random,
@@ -111,6 +121,8 @@ impl TestAuthority {
                 records: BTreeMap::new(),
                 sequences_seen: Vec::new(),
                 withdrawals: Vec::new(),
+                trusted: Vec::new(),
+                trust_report: None,
             }),
         }
     }
@@ -207,6 +219,22 @@ impl TestAuthority {
         state.withdrawals.push(Withdrawal { sequence, credential, reason });
     }
 
+    /// The certificate of one of the two CAs of devices, DER.
+    pub fn issuing(&self, which: usize) -> Vec<u8> {
+        self.issuing[which].certificate().to_vec()
+    }
+
+    /// Lets this CA sign, and tells members to trust these.
+    pub fn roll_over(&self, signing: usize, trusted: &[Vec<u8>]) {
+        self.signing.store(signing, Ordering::SeqCst);
+        self.state().trusted = trusted.iter().cloned().map(Bytes).collect();
+    }
+
+    /// What the gateway said last of the CAs that it trusts.
+    pub fn trust_report(&self) -> TrustReport {
+        self.state().trust_report.clone().unwrap()
+    }
+
     pub fn sequences_seen(&self) -> Vec<u64> {
         self.state().sequences_seen.clone()
     }
@@ -234,8 +262,8 @@ impl TestAuthority {
     /// A certificate whose key is in clear, or sealed.
     fn pack(&self, number: &DeviceNumber, seal: Option<&Seal>) -> CertificatePack {
         let validity = Validity::new(self.clock.epoch_seconds(), pki::NO_EXPIRY).unwrap();
-        let prepared = self.issuing.prepare(&PROFILE, number, validity, &self.random).unwrap();
-        let credential = self.issuing.issue(prepared).unwrap();
+        let ca = self.signing_ca();
+        let credential = ca.issue(ca.prepare(&PROFILE, number, validity, &self.random).unwrap()).unwrap();
         let key = match seal {
             None => PackKey::Plain(SecretBytes::new(credential.secret_key.to_vec())),
             Some(seal) => PackKey::Sealed(self.seal(
@@ -253,14 +281,19 @@ impl TestAuthority {
         let malformed = |error| Problem::new(ProblemCode::MalformedRequest, format!("{error}"));
         let request = SigningRequest::verify(&request.0).map_err(malformed)?;
         let validity = Validity::new(self.clock.epoch_seconds(), pki::NO_EXPIRY).unwrap();
-        let prepared = self.issuing.prepare_for(&request, &PROFILE, number, validity, &self.random).unwrap();
-        Ok(self.with_chain(self.issuing.certify(prepared).unwrap(), PackKey::DeviceOwn))
+        let ca = self.signing_ca();
+        let prepared = ca.prepare_for(&request, &PROFILE, number, validity, &self.random).unwrap();
+        Ok(self.with_chain(ca.certify(prepared).unwrap(), PackKey::DeviceOwn))
+    }
+
+    fn signing_ca(&self) -> &IssuingCa {
+        &self.issuing[self.signing.load(Ordering::SeqCst)]
     }
 
     fn with_chain(&self, certificate: Vec<u8>, key: PackKey) -> CertificatePack {
         CertificatePack {
             root_certificate: Bytes(self.root.clone()),
-            issuing_certificate: Bytes(self.issuing.certificate().to_vec()),
+            issuing_certificate: Bytes(self.signing_ca().certificate().to_vec()),
             client_certificate: Bytes(certificate),
             key,
         }
@@ -469,6 +502,14 @@ impl Upstream for TestAuthority {
         Box::pin(async { answer })
     }
 
+    fn trust<'a>(&'a self, report: &'a TrustReport) -> Answer<'a, TrustedCas> {
+        let answer = self.answer(|state| {
+            state.trust_report = Some(report.clone());
+            Ok(TrustedCas { issuing_certificates: state.trusted.clone() })
+        });
+        Box::pin(async { answer })
+    }
+
     fn member<'a>(&'a self, request: &'a MemberRequest) -> Answer<'a, Membership> {
         let answer = self.answer(|_| {
             let member = Member::station("osaka".parse().unwrap(), request.name.clone());
@@ -479,7 +520,7 @@ impl Upstream for TestAuthority {
             Ok(Membership {
                 root_certificate: Bytes(self.root.clone()),
                 plant_certificate: Bytes(self.plant_ca.certificate().to_vec()),
-                issuing_certificates: vec![Bytes(self.issuing.certificate().to_vec())],
+                issuing_certificates: vec![Bytes(self.issuing(0))],
                 common_ca_certificate: None,
                 member_certificate: Bytes(certificate),
             })

@@ -15,4 +15,5 @@ mod production;
 mod scrapping;
 mod service;
 mod symmetric;
+mod trusting;
 mod upkeep;

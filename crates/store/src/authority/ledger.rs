@@ -4,6 +4,7 @@ use identity::{
     ApparatusId, CredentialId, CredentialState, DeviceNumber, HardwareUid, MemberName, ProductCode,
 };
 
+use super::ca::IssuingCaName;
 use crate::statement::parsed;
 use crate::{Snapshot, StoreError};
 
@@ -20,8 +21,8 @@ pub struct Line {
     pub certificate_serial: Vec<u8>,
     /// SHA-256 of its public key info.
     pub public_key_sha256: Vec<u8>,
-    /// Whether its signed certificate is stored.
-    pub has_certificate: bool,
+    /// The CA that signed it; none before it was signed.
+    pub issuing_ca: Option<IssuingCaName>,
     /// Whether its secret key is still stored, sealed by the vault, or as ciphertext although its device
     /// has it.
     pub has_secret: bool,
@@ -74,7 +75,7 @@ pub async fn lines(snapshot: &mut Snapshot) -> Result<Vec<Line>, StoreError> {
     let rows: Vec<Row> = fetch_all!(
         snapshot,
         "SELECT credential.number, credential.factory, credential.state, credential.certificate_serial, \
-         credential.public_key_sha256, pack.issued, \
+         credential.public_key_sha256, pack.issuing_ca, \
          CASE WHEN pack.sealed_key IS NULL OR pack.key_kind = 'sealed' AND credential.state <> 'verified' \
          THEN NULL ELSE pack.issued END AS secret_since, \
          device.hardware_uid \
@@ -92,7 +93,7 @@ struct Row {
     state: String,
     certificate_serial: Vec<u8>,
     public_key_sha256: Vec<u8>,
-    issued: Option<i64>,
+    issuing_ca: Option<String>,
     secret_since: Option<i64>,
     hardware_uid: Option<String>,
 }
@@ -108,7 +109,7 @@ impl TryFrom<Row> for Line {
             state: parsed("credential.state", &row.state)?,
             certificate_serial: row.certificate_serial,
             public_key_sha256: row.public_key_sha256,
-            has_certificate: row.issued.is_some(),
+            issuing_ca: row.issuing_ca.map(|name| parsed("pack.issuing_ca", &name)).transpose()?,
             has_secret: row.secret_since.is_some(),
             hardware_uid: hardware_uid.map(|uid| parsed("device.hardware_uid", uid)).transpose()?,
         })

@@ -2,15 +2,17 @@
 
 use identity::{DeviceNumber, HardwareUid, KeyIdentifier};
 
-use super::ca::CaName;
+use super::ca::IssuingCaName;
 use crate::statement::parsed;
 use crate::{Snapshot, StoreError, Transaction};
 
-/// A pack as stored. The CA that signed it is [`CaName::Issuing`].
+/// A pack as stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pack {
     /// Its device number.
     pub number: DeviceNumber,
+    /// The CA that signed its certificate.
+    pub issuing_ca: IssuingCaName,
     /// The client certificate.
     pub certificate: Vec<u8>,
     /// The digest that the device must find when it reads the pack back.
@@ -81,7 +83,7 @@ pub async fn insert(transaction: &mut Transaction, now: i64, packs: &[Pack]) -> 
         |pack| (
             pack.number.to_string(),
             now,
-            CaName::Issuing.as_str(),
+            pack.issuing_ca.to_string(),
             pack.certificate.clone(),
             pack.digest.clone(),
             pack.key.kind(),
@@ -101,7 +103,7 @@ pub async fn insert(transaction: &mut Transaction, now: i64, packs: &[Pack]) -> 
 pub async fn find_all(snapshot: &mut Snapshot, numbers: &[DeviceNumber]) -> Result<Vec<Pack>, StoreError> {
     let rows: Vec<Row> = fetch_all_of!(
         snapshot,
-        "SELECT number, certificate, pack_digest, key_kind, sealed_key, key_identifier, hardware_uid \
+        "SELECT number, issuing_ca, certificate, pack_digest, key_kind, sealed_key, key_identifier, hardware_uid \
          FROM pack WHERE number IN (",
         numbers,
         |number| number.to_string(),
@@ -165,6 +167,7 @@ pub async fn set_digests(
 #[derive(sqlx::FromRow)]
 struct Row {
     number: String,
+    issuing_ca: String,
     certificate: Vec<u8>,
     pack_digest: Vec<u8>,
     key_kind: String,
@@ -192,6 +195,7 @@ impl TryFrom<Row> for Pack {
         };
         Ok(Self {
             number: parsed("pack.number", &row.number)?,
+            issuing_ca: parsed("pack.issuing_ca", &row.issuing_ca)?,
             certificate: row.certificate,
             digest: row.pack_digest,
             key,

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use identity::{CredentialId, CredentialState, DeviceNumber, HardwareUid, MemberName, ProductCode};
 use serde::{Serialize, Serializer};
 
-use super::ca::CaName;
+use super::ca::IssuingCaName;
 use super::change::{self, ApplyError, Change, Step};
 use super::credential;
 use super::device_registration::{self, News};
@@ -73,6 +73,8 @@ pub struct Successor {
     pub intended: i64,
     /// The certificate, once it is signed.
     pub certificate: Option<Vec<u8>>,
+    /// The CA that signed it.
+    pub issuing_ca: Option<IssuingCaName>,
 }
 
 /// A successor that is about to be signed.
@@ -146,7 +148,7 @@ struct Intended<'a> {
     hardware_uid: Option<&'a HardwareUid>,
 }
 
-/// Files the certificate of a successor that was signed by [`CaName::Issuing`].
+/// Files the certificate of a successor that this CA has signed.
 ///
 /// # Errors
 /// The store fails.
@@ -154,6 +156,7 @@ pub async fn file(
     transaction: &mut Transaction,
     now: i64,
     id: &SuccessorId,
+    issuing_ca: IssuingCaName,
     certificate: &[u8],
 ) -> Result<(), StoreError> {
     execute!(
@@ -163,7 +166,7 @@ pub async fn file(
         id.number.to_string(),
         id.stored_generation(),
         now,
-        CaName::Issuing.as_str(),
+        issuing_ca.to_string(),
         certificate,
     )?;
     Ok(())
@@ -226,7 +229,7 @@ pub async fn of_number(snapshot: &mut Snapshot, number: &DeviceNumber) -> Result
     let rows: Vec<Row> = fetch_all!(
         snapshot,
         "SELECT number, generation, cause, state, certificate_serial, public_key_sha256, hardware_uid, \
-         intended, certificate FROM successor WHERE number = $1 AND state <> 'abandoned' ORDER BY generation",
+         intended, certificate, issuing_ca FROM successor WHERE number = $1 AND state <> 'abandoned' ORDER BY generation",
         number.to_string(),
     )?;
     rows.into_iter().map(Successor::try_from).collect()
@@ -243,7 +246,7 @@ pub async fn live_of(
     let rows: Vec<Row> = fetch_all_of!(
         snapshot,
         "SELECT number, generation, cause, state, certificate_serial, public_key_sha256, hardware_uid, \
-         intended, certificate FROM successor WHERE state NOT IN ('abandoned', 'voided') AND number IN (",
+         intended, certificate, issuing_ca FROM successor WHERE state NOT IN ('abandoned', 'voided') AND number IN (",
         numbers,
         |number| number.to_string(),
         ")"
@@ -263,7 +266,7 @@ pub async fn list(
     let rows: Vec<Row> = fetch_all!(
         snapshot,
         "SELECT number, generation, cause, state, certificate_serial, public_key_sha256, hardware_uid, \
-         intended, certificate FROM successor WHERE number = coalesce($1, number) \
+         intended, certificate, issuing_ca FROM successor WHERE number = coalesce($1, number) \
          ORDER BY intended DESC, number, generation DESC LIMIT $2",
         number.map(DeviceNumber::to_string),
         i64::from(limit),
@@ -279,7 +282,7 @@ pub async fn all(snapshot: &mut Snapshot) -> Result<Vec<Successor>, StoreError> 
     let rows: Vec<Row> = fetch_all!(
         snapshot,
         "SELECT number, generation, cause, state, certificate_serial, public_key_sha256, hardware_uid, \
-         intended, certificate FROM successor ORDER BY number, generation"
+         intended, certificate, issuing_ca FROM successor ORDER BY number, generation"
     )?;
     rows.into_iter().map(Successor::try_from).collect()
 }
@@ -292,7 +295,7 @@ pub async fn intended(snapshot: &mut Snapshot) -> Result<Vec<Successor>, StoreEr
     let rows: Vec<Row> = fetch_all!(
         snapshot,
         "SELECT number, generation, cause, state, certificate_serial, public_key_sha256, hardware_uid, \
-         intended, certificate FROM successor WHERE state = 'intended' ORDER BY number"
+         intended, certificate, issuing_ca FROM successor WHERE state = 'intended' ORDER BY number"
     )?;
     rows.into_iter().map(Successor::try_from).collect()
 }
@@ -410,6 +413,7 @@ struct Row {
     hardware_uid: Option<String>,
     intended: i64,
     certificate: Option<Vec<u8>>,
+    issuing_ca: Option<String>,
 }
 
 impl TryFrom<Row> for Successor {
@@ -429,6 +433,7 @@ impl TryFrom<Row> for Successor {
             hardware_uid: hardware_uid.map(|uid| parsed("successor.hardware_uid", uid)).transpose()?,
             intended: row.intended,
             certificate: row.certificate,
+            issuing_ca: row.issuing_ca.map(|name| parsed("successor.issuing_ca", &name)).transpose()?,
         })
     }
 }

@@ -7,10 +7,11 @@ use identity::scan::CheckDigit;
 use identity::{CredentialState, DeviceNumber, MemberName, ProductCode, Transition};
 
 use super::allotment::{self, Range};
-use super::ca::{self, Ca, CaName};
+use super::ca::{self, Ca, CaName, IssuingCaName};
 use super::change::{ApplyError, Change};
 use super::credential::{self, Intent};
 use super::device::{self, Device};
+use super::issuing_ca::{self, IssuingCaState};
 use super::member::{self, Invitation, MemberCertificate};
 use super::pack::{self, Key, Pack};
 use super::product::{self, Product};
@@ -128,13 +129,16 @@ async fn packs_lose_their_keys_and_keep_their_certificates() {
         let store = Store::open(&database.url, Schema::Authority).await.unwrap();
         let ca = Ca { certificate: vec![1], sealed_key: Some(vec![2]) };
         let stored = ca.clone();
-        write!(store, |transaction| ca::insert(transaction, CaName::Issuing, &stored)).unwrap();
-        let found = ca::find(&mut store.read().await.unwrap(), CaName::Issuing).await.unwrap();
+        let name = IssuingCaName::FIRST;
+        let state = IssuingCaState::Active;
+        write!(store, |transaction| issuing_ca::insert(transaction, name, state, &stored)).unwrap();
+        let found = ca::find(&mut store.read().await.unwrap(), CaName::Issuing(name)).await.unwrap();
         assert!(found == Some(ca));
         assert!(ca::find(&mut store.read().await.unwrap(), CaName::Plant).await.unwrap().is_none());
 
         let pack = |serial| Pack {
             number: number(serial),
+            issuing_ca: name,
             certificate: vec![3; 400],
             digest: vec![4; 32],
             key: match serial % 3 {

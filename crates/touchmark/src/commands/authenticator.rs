@@ -108,10 +108,12 @@ async fn serve(arguments: &ServeArguments, edge: &Edge) -> anyhow::Result<()> {
     let limits = Limits { open_to_all: OPEN_TO_ALL, ..config.limits.limits() };
     let router = Arc::clone(&here).router();
     let tls = serving::host_tls(&files, edge)?;
+    let keeper = member_files::trust_keeper(&config.data, files.trust.clone()).serving_at(Arc::clone(&tls));
+    let every = config.settings().pull_every;
     let (of_here, clock) = (Arc::clone(&here), Arc::clone(&edge.clock));
     let read = move || metrics::books::of_authenticator(Arc::clone(&of_here), Arc::clone(&clock));
     let shown = metrics::serve(&config.metrics_listen, read).await?;
-    let beside = async { tokio::join!(here.tend(&authority), shown) };
+    let beside = async { tokio::join!(here.tend(&authority), keeper.follow(&authority, every), shown) };
     serving::serve(config.listen, &files.member, tls, router, limits, beside, edge).await
 }
 

@@ -1,6 +1,7 @@
 //! `touchmark authority ...`: the role that issues credentials.
 
 mod bundle;
+mod ca;
 mod common_certificate;
 mod device_keys;
 mod pre_write_key;
@@ -19,16 +20,17 @@ use authority::{
     Authority, AuthorityStatus, Ceremony, ConsoleSettings, Desk, Names, NewRange, OPEN_TO_ALL,
     OPEN_TO_COMMON, OPEN_TO_EXPIRED,
 };
-use identity::profile::CredentialKind;
+use identity::profile::{CredentialKind, KeyAlgorithm};
 use identity::{CredentialId, CredentialState, Member, MemberName, ProductCode, Role, Serial};
 use jiff::tz::TimeZone;
-use pki::{NameText, ParsePublishedUrlError, encrypt_key};
+use pki::{NameText, ParsePublishedUrlError, SigningKey, decrypt_key, encrypt_key};
 use serde::Serialize;
 use store::audit::Actor;
 use store::{Schema, Secret, Store, VaultError, read_unlock_file};
 use transport::{Limits, serve_in_clear};
 
 use self::bundle::BundleCommand;
+use self::ca::CaCommand;
 use self::common_certificate::CommonCertificateCommand;
 use self::pre_write_key::PreWriteKeyCommand;
 pub use self::product::CheckDigitKind;
@@ -76,6 +78,9 @@ pub enum Command {
     /// What the devices of a batch share, to ask for an individual certificate with
     #[command(subcommand)]
     CommonCertificate(CommonCertificateCommand),
+    /// The CAs that sign devices, one after another
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// The factories
     #[command(subcommand)]
     Factory(FactoryCommand),
@@ -230,6 +235,7 @@ pub async fn run(command: Command, edge: &Edge) -> anyhow::Result<()> {
         Command::Product(command) => product::run(command, edge).await,
         Command::PreWriteKey(command) => pre_write_key::run(command, edge).await,
         Command::CommonCertificate(command) => common_certificate::run(command, edge).await,
+        Command::Ca(command) => ca::run(command, edge).await,
         Command::Factory(FactoryCommand::Set { name, role }) => {
             let desk = open_desk(&role.authority()?, edge).await?;
             let is_new = desk.add_factory(&name, &person()).await?;
@@ -383,7 +389,8 @@ async fn serve(config: &AuthorityConfig, edge: &Edge) -> anyhow::Result<()> {
     let of_authority = Arc::clone(&authority);
     let read = move || metrics::books::of_authority(Arc::clone(&of_authority));
     let shown = metrics::serve(&config.metrics_listen, read).await?;
-    let beside = async { tokio::join!(publishing, console, shown) };
+    let (here, host) = (Arc::clone(&authority), Arc::clone(&tls));
+    let beside = async { tokio::join!(publishing, console, shown, here.follow_cas(&host)) };
     serving::serve(config.listen, &member.member, tls, authority.router(), limits, beside, edge).await
 }
 
@@ -473,6 +480,19 @@ pub fn passphrase(file: &Path) -> anyhow::Result<Secret> {
             .advise(advice)
             .into()
     })
+}
+
+/// The root's key, from the file where it is kept apart or the data directory.
+fn root_key(
+    config: &AuthorityConfig,
+    file: Option<&Path>,
+    passphrase_file: &Path,
+) -> anyhow::Result<SigningKey> {
+    let path = file.map_or_else(|| config.data.join(ROOT_KEY), Path::to_path_buf);
+    let pem = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let root_passphrase = passphrase(passphrase_file)?;
+    decrypt_key(&pem, root_passphrase.expose(), KeyAlgorithm::P384)
+        .with_context(|| format!("cannot open the root's key in {}", path.display()))
 }
 
 /// The person at the keyboard, as the audit log names them.

@@ -231,6 +231,8 @@ async fn serve(tls12_products: Vec<ProductCode>, config: &CenterConfig, edge: &E
     // Whoever has no certificate has nothing to ask here.
     let limits = Limits { open_to_all: &[], ..config.limits.limits() };
     let router = Arc::clone(&here).router();
+    let keeper = member_files::trust_keeper(&config.data, files.trust.clone()).serving_at(Arc::clone(&tls));
+    let every = config.settings().pull_every;
     let (desk, clock) = (here.desk().clone(), Arc::clone(&edge.clock));
     let read = move || metrics::books::of_center(desk.clone(), Arc::clone(&clock));
     let shown = metrics::serve(&config.metrics_listen, read).await?;
@@ -239,7 +241,8 @@ async fn serve(tls12_products: Vec<ProductCode>, config: &CenterConfig, edge: &E
         here.console(ConsoleSettings { authority, time_zone, over_tls })
     })
     .await?;
-    let beside = async { tokio::join!(here.tend(&authority), shown, console) };
+    let beside =
+        async { tokio::join!(here.tend(&authority), keeper.follow(&authority, every), shown, console) };
     serving::serve(config.listen, &files.member, tls, router, limits, beside, edge).await
 }
 

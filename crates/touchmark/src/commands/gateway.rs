@@ -13,6 +13,7 @@ use identity::{CredentialId, KeyIdentifier, Member, MemberName, Role};
 use message::status::FactoryStatus;
 use serde::Serialize;
 use store::{KeyRingError, Schema, Store, read_unlock_file};
+use transport::TrustKeeper;
 
 use self::bundle::BundleCommand;
 use self::operator::OperatorCommand;
@@ -214,9 +215,10 @@ async fn join(token: &str, config: &GatewayConfig, edge: &Edge) -> anyhow::Resul
 
 async fn serve(config: &GatewayConfig, edge: &Edge) -> anyhow::Result<()> {
     let member = member_files::load(&config.data)?;
-    let gateway = open(config, &member, edge).await?;
-    let router = Arc::clone(&gateway).router();
     let (tls, limits) = (serving::host_tls(&member, edge)?, config.limits.limits());
+    let keeper = member_files::trust_keeper(&config.data, member.trust.clone());
+    let gateway = open_with(keeper.serving_at(Arc::clone(&tls)), config, &member, edge).await?;
+    let router = Arc::clone(&gateway).router();
     let console = serving::console(&config.console, &member, limits, edge, |over_tls| {
         let (url, token_seconds) = (config.url.clone(), config.token_minutes.saturating_mul(60));
         Arc::clone(&gateway).console(ConsoleSettings { url, token_seconds, over_tls })
@@ -280,12 +282,21 @@ fn is_in_use(error: &anyhow::Error) -> bool {
 }
 
 async fn open(config: &GatewayConfig, member: &MemberFiles, edge: &Edge) -> anyhow::Result<Arc<Gateway>> {
+    open_with(member_files::trust_keeper(&config.data, member.trust.clone()), config, member, edge).await
+}
+
+async fn open_with(
+    keeper: TrustKeeper,
+    config: &GatewayConfig,
+    member: &MemberFiles,
+    edge: &Edge,
+) -> anyhow::Result<Arc<Gateway>> {
     let host = member_files::load_host(&config.data)?;
     let authority = member.client(&host, &config.proxy, Arc::clone(&edge.clock))?;
     let passphrase = read_unlock_file(&config.unlock_file)?;
     let desk = desk_of(config, member, edge).await?;
     let key_ring = config.data.join(KEY_RING);
-    Ok(Gateway::open(desk, passphrase, &key_ring, member.trust.clone(), Arc::new(authority)).await?)
+    Ok(Gateway::open(desk, passphrase, &key_ring, keeper, Arc::new(authority)).await?)
 }
 
 async fn desk_of(config: &GatewayConfig, member: &MemberFiles, edge: &Edge) -> anyhow::Result<Desk> {

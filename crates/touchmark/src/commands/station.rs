@@ -7,20 +7,25 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use serde::Serialize;
 use station::{DeviceAddress, Station, Written};
 use tokio::io::{AsyncBufRead, AsyncWriteExt, BufReader, simplex};
 use tokio::runtime::Handle;
+use transport::Client;
 
 use super::Edge;
 use super::role_arguments::StationArguments;
 use crate::config::StationConfig;
 use crate::failure::Failure;
-use crate::member_files;
+use crate::member_files::{self, MemberFiles};
 use crate::output::Output;
 use crate::serving::told_to_stop;
+
+/// How often the gateway is asked which CAs sign devices.
+const FOLLOW_EVERY: Duration = Duration::from_secs(10);
 
 /// What a station does.
 #[derive(clap::Subcommand)]
@@ -92,15 +97,27 @@ async fn join(arguments: &JoinArguments, edge: &Edge) -> anyhow::Result<()> {
 async fn serve(arguments: &ServeArguments, edge: &Edge) -> anyhow::Result<()> {
     let config = arguments.role.station()?;
     let device = device(arguments.device.as_ref(), &config)?;
+    let member = member_files::load(&config.data)?;
+    let gateway = client(&config, &member, edge)?;
+    let keeper = member_files::trust_keeper(&config.data, member.trust.clone());
     let station = open(&config, edge)?;
-    let output = edge.output;
-    if let Some(address) = page::address(arguments.console, &config)? {
-        return page::serve(address, station, device, &config, edge).await;
+    let serving = async {
+        match page::address(arguments.console, &config)? {
+            Some(address) => page::serve(address, station, device, &config, edge).await,
+            None => take_scans(&station, &device, edge.output).await,
+        }
+    };
+    tokio::select! {
+        served = serving => served,
+        () = keeper.follow(&gateway, FOLLOW_EVERY) => Ok(()),
     }
+}
+
+async fn take_scans(station: &Station, device: &DeviceAddress, output: Output) -> anyhow::Result<()> {
     output.note(format!("ready: scan a rating plate; the device is at {device}"));
     let told_to_stop = told_to_stop()?;
     tokio::select! {
-        served = station::serve(&station, &device, stdin()?, |scan, result| report(output, scan, result)) => {
+        served = station::serve(station, device, stdin()?, |scan, result| report(output, scan, result)) => {
             served.context("the station cannot go on")
         }
         () = told_to_stop => Ok(()),
@@ -165,13 +182,16 @@ fn device(argument: Option<&DeviceAddress>, config: &StationConfig) -> anyhow::R
 }
 
 fn open(config: &StationConfig, edge: &Edge) -> anyhow::Result<Station> {
-    let member = member_files::load(&config.data)?;
-    let host = member_files::load_host(&config.data)?;
     let limits = config.limits();
-    let gateway = member.client(&host, &config.proxy, Arc::clone(&edge.clock))?.with_timeout(limits.gateway);
+    let gateway = client(config, &member_files::load(&config.data)?, edge)?.with_timeout(limits.gateway);
     let attempts = config.data.join("attempts");
     Station::new(gateway, &attempts, Arc::clone(&edge.random), limits)
         .with_context(|| format!("cannot make {}", attempts.display()))
+}
+
+fn client(config: &StationConfig, member: &MemberFiles, edge: &Edge) -> anyhow::Result<Client> {
+    let host = member_files::load_host(&config.data)?;
+    member.client(&host, &config.proxy, Arc::clone(&edge.clock))
 }
 
 /// Scans from stdin. A thread of its own waits for them, since nothing can end a read from a

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use center::invoice::{Fault, InvoiceError};
 use identity::{ApparatusId, CredentialId, CredentialState, DeviceNumber, HardwareUid};
 use store::authority::allotment::Allotment;
+use store::authority::issuing_ca::IssuingCaState;
 
-use super::{Books, CenterBooks, HeldCredentials, successors};
+use super::{AuthorityBooks, Books, CenterBooks, HeldCredentials, successors};
 
 /// How long after its confirmation a credential's key may still stand in the key ring, in seconds.
 const ERASURE_SECONDS: i64 = 60;
@@ -156,16 +157,17 @@ pub(super) fn uniqueness(books: &Books) -> Vec<String> {
     broken
 }
 
-/// I12: every credential in the field is in the issue log.
+/// I12: every credential in the field is in the issue log, and was signed by a CA that signs or did.
 pub(super) fn issue_log(books: &Books) -> Vec<String> {
     let Some(authority) = &books.authority else { return Vec::new() };
     let mut broken = successors::unsigned(authority);
+    broken.extend(signed_by_none_that_signs(authority));
     let signed = authority.successors.iter().filter(|successor| successor.certificate.is_some());
     let mut keys: BTreeMap<_, _> =
         signed.map(|successor| (&successor.public_key_sha256, &successor.id.number)).collect();
     for line in &authority.certificates {
         keys.insert(&line.public_key_sha256, &line.number);
-        if !line.has_certificate && line.state != CredentialState::Intended {
+        if line.issuing_ca.is_none() && line.state != CredentialState::Intended {
             broken.push(format!("{} is {} and has no certificate", line.number, line.state));
         }
     }
@@ -179,6 +181,28 @@ pub(super) fn issue_log(books: &Books) -> Vec<String> {
         }
         if let Some(id) = held.apparatus_id.filter(|id| !ids.contains(id)) {
             broken.push(format!("{uid} holds {id}, which was never issued"));
+        }
+    }
+    broken
+}
+
+/// One CA of devices signs at a time, and what is on record was signed by it or by one before it.
+fn signed_by_none_that_signs(authority: &AuthorityBooks) -> Vec<String> {
+    let cas: BTreeMap<_, _> = authority.issuing_cas.iter().copied().collect();
+    if cas.is_empty() && authority.certificates.is_empty() {
+        // It was never initialised.
+        return Vec::new();
+    }
+    let active = cas.values().filter(|state| **state == IssuingCaState::Active).count();
+    let mut broken: Vec<_> =
+        (active != 1).then(|| format!("{active} CAs of devices sign at once")).into_iter().collect();
+    let first = authority.certificates.iter().map(|line| (&line.number, line.issuing_ca));
+    let further = authority.successors.iter().map(|successor| (&successor.id.number, successor.issuing_ca));
+    for (number, name) in first.chain(further).filter_map(|(number, name)| Some((number, name?))) {
+        if matches!(cas.get(&name), None | Some(IssuingCaState::Prepared)) {
+            broken.push(format!(
+                "a certificate of {number} is on record as signed by {name}, which never signed"
+            ));
         }
     }
     broken

@@ -43,6 +43,7 @@ impl Books {
         if let Some(store) = authority {
             let mut snapshot = store.read().await?;
             books.authority = Some(AuthorityBooks {
+                issuing_cas: authority::issuing_ca::states(&mut snapshot).await?,
                 certificates: authority::ledger::lines(&mut snapshot).await?,
                 successors: authority::successor::all(&mut snapshot).await?,
                 apparatuses: authority::ledger::apparatuses(&mut snapshot).await?,

@@ -27,6 +27,7 @@ use message::lease::{AttemptId, LeaseRequest};
 use message::pack::CredentialPack;
 use message::report::{Report, ReportAnswer};
 use message::result::{Confirmation, Proof, WriteOutcome, WriteResultTransmission};
+use message::trust::{TrustReport, TrustedCas};
 use message::withdrawal::Withdrawals;
 use seal::PreWriteKey;
 use store::audit::Actor;
@@ -57,6 +58,8 @@ pub struct Works {
     as_authority: Signer,
     pub as_gateway: Signer,
     pub trust: Trust,
+    /// Whom the gateway trusts, which is far from the authority.
+    gateway_trust: Trust,
     firmware_key: PreWriteKey,
     databases: [TestDatabase; 2],
     /// The device that was made of each number.
@@ -78,6 +81,7 @@ impl Works {
         let firmware_key = set_up(&desk).await;
         let authority = Authority::open(desk, passphrase()).await.unwrap();
         let trust = authority.trust().clone();
+        let issuing: Vec<_> = trust.issuing().iter().map(|ca| ca.der().to_vec()).collect();
         let credential = Credential::member(&trust, membership.member_certificate.0, Zeroizing::new(key));
         let as_gateway = join(&authority).await;
         Gateway::init(&gateway_store, passphrase()).await.unwrap();
@@ -89,6 +93,7 @@ impl Works {
             gateway_store,
             as_authority: Signer::new(credential),
             as_gateway: Signer::new(as_gateway),
+            gateway_trust: Trust::new(trust.root().der(), trust.plant().der(), &issuing).unwrap(),
             trust,
             firmware_key,
             databases,
@@ -112,7 +117,8 @@ impl Works {
         let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let desk = Desk::new(self.gateway_store.clone(), "osaka".parse().unwrap(), settings, clock, random);
         let key_ring = self.databases[1].directory.path().join("keys");
-        let opened = Gateway::open(desk, passphrase(), &key_ring, self.trust.clone(), Arc::new(NoLink)).await;
+        let opened =
+            Gateway::open(desk, passphrase(), &key_ring, self.gateway_trust.clone(), Arc::new(NoLink)).await;
         self.gateway = Some(opened.unwrap());
     }
 
@@ -123,7 +129,8 @@ impl Works {
     /// The file that the gateway writes now.
     pub async fn file_up(&self) -> Vec<u8> {
         let desk = self.gateway().desk();
-        let exported = desk.export_bundles(&self.head_office, &self.as_gateway, &person()).await.unwrap();
+        let (trust, who) = (self.gateway().trust_report(), person());
+        let exported = desk.export_bundles(&self.head_office, &self.as_gateway, trust, &who).await.unwrap();
         exported.bundles.into_iter().flat_map(|waiting| waiting.document).collect()
     }
 
@@ -145,7 +152,7 @@ impl Works {
 
     /// Takes one bundle in at the gateway.
     pub async fn take_down(&self, document: &[u8]) -> Result<Arrival, String> {
-        let received = open(document, &self.trust, SystemClock.epoch_seconds()).map_err(text)?;
+        let received = open(document, &self.gateway_trust, SystemClock.epoch_seconds()).map_err(text)?;
         let desk = self.gateway().desk();
         let done = desk.receive_bundle(received, document, &self.head_office, &person()).await;
         let arrival = done.map_err(text)?;
@@ -329,6 +336,10 @@ impl Upstream for NoLink {
     }
 
     fn withdrawals(&self, _: u64) -> Answer<'_, Withdrawals> {
+        no_answer()
+    }
+
+    fn trust<'a>(&'a self, _: &'a TrustReport) -> Answer<'a, TrustedCas> {
         no_answer()
     }
 

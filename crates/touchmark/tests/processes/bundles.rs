@@ -99,6 +99,46 @@ fn a_factory_without_a_link_makes_its_day() {
     site.assert_books_are_whole();
 }
 
+#[test]
+fn a_factory_without_a_link_gets_a_new_ca_in_its_bundles_and_says_that_it_has_it() {
+    let site = Site::new();
+    let authority = site.set_up_authority();
+    let gateway = site.set_up_gateway();
+    site.set_up_station("line-1");
+    assert!(authority.stop().success());
+    site.plan(1);
+    exchange(&site);
+    if stocked(&site) == 0 {
+        exchange(&site);
+    }
+    let passphrase = site.file("root.passphrase");
+    site.json(&["authority", "ca", "make", "--root-passphrase-file", &passphrase]);
+    exchange(&site);
+    exchange(&site);
+    let impact = site.json(&["authority", "ca", "impact"]);
+    let members = impact["members"].as_array().unwrap();
+    let osaka = members.iter().find(|row| row["member"] == "urn:touchmark:gateway:osaka").unwrap();
+    assert_eq!(osaka["trusts"], serde_json::json!(["issuing", "issuing-2"]), "{osaka}");
+    let activated = site.json(&["authority", "ca", "activate", "issuing-2"]);
+    assert_eq!(activated["lacking"], serde_json::json!(["urn:touchmark:station:osaka:line-1"]));
+
+    plan_more(&site);
+    exchange(&site);
+    exchange(&site);
+    assert_eq!(stocked(&site), u64::from(UNITS) + 4);
+    for (n, expected) in [(0, "head-office devices"), (1, "head-office devices 2")] {
+        let device = site.device("3012", &format!("{n:016x}"), "tcp:127.0.0.1:0");
+        let plate = format!("3012-{}", 123_456 + n);
+        let green = site.json(&["station", "write", "--scan", &plate, "--device", &device.address]);
+        assert_eq!(green["verdict"], "green", "{green}");
+        drop(device.process);
+        assert_eq!(site.issuer_of(&device.flash), expected);
+    }
+    exchange(&site);
+    drop(gateway);
+    site.assert_books_are_whole();
+}
+
 /// More is planned, so that more is to be ordered.
 fn plan_more(site: &Site) {
     fs::write(site.path("more.csv"), format!("DEVICE CODE,{}\n3012,{}\n3013,5\n", today(), UNITS + 4))

@@ -83,7 +83,7 @@ pub fn flash(site: &Site, n: u32) -> String {
     site.file(&format!("devices/{}.flash", number(n)))
 }
 
-fn call(site: &Site, n: u32, arguments: &[&str]) -> Option<Value> {
+pub fn call(site: &Site, n: u32, arguments: &[&str]) -> Option<Value> {
     let (flash, url) = (flash(site, n), site.center_url());
     let authority = site.authority_url();
     let to = [

@@ -13,6 +13,7 @@ mod metrics;
 mod network;
 mod relay;
 mod revocation;
+mod rollover;
 mod scanned;
 mod search;
 mod services;

@@ -89,6 +89,7 @@ async fn openapi_describes_every_route_with_its_problems() {
                 "POST /v1/recoveries",
                 "POST /v1/renewals",
                 "POST /v1/reports",
+                "POST /v1/trust",
             ][..],
         ),
         (
@@ -102,6 +103,7 @@ async fn openapi_describes_every_route_with_its_problems() {
                 "POST /v1/leases",
                 "POST /v1/results",
                 "POST /v1/scraps",
+                "POST /v1/trust",
             ][..],
         ),
     ] {

@@ -203,6 +203,21 @@ impl Site {
         }
     }
 
+    /// The name of the CA that signed the certificate in this flash, by openssl, which also verifies the chain.
+    pub fn issuer_of(&self, flash: &str) -> String {
+        let out = self.path("issuer-of");
+        let _ = fs::remove_dir_all(&out);
+        self.json(&["device", "export", "--flash", flash, "--out", out.to_str().unwrap()]);
+        let openssl = |arguments: &[&str]| {
+            let output = Command::new("openssl").args(arguments).current_dir(&out).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        openssl(&["verify", "-x509_strict", "-CAfile", "root.pem", "-untrusted", "client.pem", "client.pem"]);
+        let issuer = openssl(&["x509", "-in", "client.pem", "-noout", "-issuer"]);
+        issuer.trim().rsplit_once("CN = ").or_else(|| issuer.trim().rsplit_once("CN=")).unwrap().1.to_owned()
+    }
+
     pub fn assert_books_are_whole(&self) {
         for role in ["authority", "gateway"] {
             let verified = self.json(&["audit", "verify", "--data", &self.file(role)]);

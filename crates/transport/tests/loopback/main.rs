@@ -14,3 +14,4 @@ mod peers;
 mod problems;
 mod proxy;
 mod tls12;
+mod trust;

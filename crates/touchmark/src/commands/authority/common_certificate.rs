@@ -2,18 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use authority::{ExportedCommonCertificate, UseToday};
 use der::pem::{self, LineEnding};
-use identity::profile::KeyAlgorithm;
 use identity::{CommonBatch, ProductCode};
 use message::bytes::{Bytes, SecretBytes};
-use pki::{certificate_pem, decrypt_key};
+use pki::certificate_pem;
 use serde::Serialize;
 use store::authority::common_certificate::CommonCertificate;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{ROOT_KEY, open_desk, passphrase, person};
+use super::{open_desk, passphrase, person, root_key};
 use crate::commands::Edge;
 use crate::commands::role_arguments::RoleArguments;
 use crate::common_certificate_file::CommonCertificateFile;
@@ -159,11 +157,7 @@ struct Exported<'a> {
 
 async fn enable(arguments: &EnableArguments, edge: &Edge) -> anyhow::Result<()> {
     let config = arguments.role.authority()?;
-    let path = arguments.root_key.clone().unwrap_or_else(|| config.data.join(ROOT_KEY));
-    let pem = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let root_passphrase = passphrase(&arguments.root_passphrase_file)?;
-    let root_key = decrypt_key(&pem, root_passphrase.expose(), KeyAlgorithm::P384)
-        .with_context(|| format!("cannot open the root's key in {}", path.display()))?;
+    let root_key = root_key(&config, arguments.root_key.as_deref(), &arguments.root_passphrase_file)?;
     let desk = open_desk(&config, edge).await?;
     desk.enable_common_certificates(root_key, passphrase(&config.unlock_file)?, &person()).await?;
     let text = "common certificates can be made now; \

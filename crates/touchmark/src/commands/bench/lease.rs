@@ -22,6 +22,7 @@ use message::lease::{AttemptId, LeaseRequest};
 use message::pack::{CertificatePack, CredentialPack, PackKey};
 use message::problem::{Problem, ProblemCode};
 use message::report::{RecordAnswer, Report, ReportAnswer};
+use message::trust::{TrustReport, TrustedCas};
 use message::withdrawal::Withdrawals;
 use pki::{DeviceProfile, IssuingCa, NO_EXPIRY, NameText, Root, Validity};
 use store::{Schema, Secret, Store, StoreError, audit};
@@ -253,6 +254,10 @@ impl Upstream for Issuer {
 
     fn withdrawals(&self, _: u64) -> Answer<'_, Withdrawals> {
         Box::pin(async { Ok(Withdrawals { records: Vec::new() }) })
+    }
+
+    fn trust<'a>(&'a self, _: &'a TrustReport) -> Answer<'a, TrustedCas> {
+        Box::pin(async { Err(not_made("a bench has one CA of devices")) })
     }
 
     fn member<'a>(&'a self, _: &'a MemberRequest) -> Answer<'a, Membership> {

@@ -133,7 +133,7 @@ async fn crls(
 
 /// How long each answer took, the responder's certificate not counted.
 async fn ocsp_answers(authority: &Authority, serials: &[Vec<u8>]) -> anyhow::Result<Vec<Duration>> {
-    let issuer = authority.ca_certificate(ISSUING)?;
+    let issuer = authority.ca_certificate(ISSUING).await?;
     let mut took = Vec::with_capacity(serials.len());
     for serial in serials {
         let request = OcspRequest::about(&issuer, serial)?;

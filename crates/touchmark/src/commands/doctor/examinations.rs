@@ -8,8 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cert::Certificate;
 use cert::tls::server_config;
 use identity::{Clock, Role};
+use pki::NO_EXPIRY;
+use store::authority::issuing_ca::{self, IssuingCaState};
 use store::{Schema, Store, Vault};
 use tokio::net::TcpListener;
 use transport::CallError;
@@ -34,6 +37,7 @@ pub async fn examine(patient: &Patient, edge: &Edge) -> Vec<Finding> {
     match member_files::load(&patient.data) {
         Ok(files) => {
             findings.push(certificate(patient.role, &files, clock));
+            findings.push(device_cas(patient, &files, clock.epoch_seconds()).await);
             findings.push(clock_is_sane(&patient.data, &files, clock.epoch_seconds()));
             if let Some(path) = patient.host_path {
                 findings.push(host(patient, path, &files, clock).await);
@@ -171,6 +175,8 @@ async fn journal(url: &str) -> Finding {
 /// How long before its end a certificate should be renewed, in days.
 const RENEWAL_DAYS: i64 = 30;
 const DAY_SECONDS: i64 = 86_400;
+/// What lasts longer than this is not counted in days.
+const LONG_DAYS: i64 = 36_500;
 
 fn certificate(role: Role, files: &MemberFiles, clock: &Arc<dyn Clock>) -> Finding {
     const CHECK: &str = "certificate";
@@ -190,6 +196,39 @@ fn certificate(role: Role, files: &MemberFiles, clock: &Arc<dyn Clock>) -> Findi
     let found = format!("{}, valid for {days} more days", files.member);
     if days < RENEWAL_DAYS {
         Finding::doubtful(CHECK, found, JOIN_AGAIN)
+    } else {
+        Finding::fine(CHECK, found)
+    }
+}
+
+/// Whether the CAs of devices are valid: an authority's by its store, others' by what they were told last.
+async fn device_cas(patient: &Patient, files: &MemberFiles, now: i64) -> Finding {
+    const CHECK: &str = "device CAs";
+    const MEND: &str = "look at `touchmark authority ca list`, and make a further CA at the authority";
+    let stored = async |url: &str| {
+        let mut snapshot = Store::open(url, Schema::Authority).await?.read().await?;
+        issuing_ca::all(&mut snapshot).await
+    };
+    let cas = match &patient.store {
+        Some((Schema::Authority, url)) => match stored(url).await {
+            Ok(all) => {
+                let trusted = all.into_iter().filter(|ca| ca.state != IssuingCaState::Retired);
+                trusted.filter_map(|ca| Certificate::parse(&ca.ca.certificate).ok()).collect()
+            }
+            Err(error) => return Finding::wrong(CHECK, chain(&error), "mend the store first"),
+        },
+        _ => files.trust.issuing(),
+    };
+    let shown = |ca: &Certificate| match (ca.not_after() - now) / DAY_SECONDS {
+        days if ca.not_after() == NO_EXPIRY || days > LONG_DAYS => format!("{} for long", ca.subject()),
+        days => format!("{} for {days} days", ca.subject()),
+    };
+    let found = format!("{} trusted: {}", cas.len(), cas.iter().map(shown).collect::<Vec<_>>().join("; "));
+    let left = |days: i64| cas.iter().any(|ca| ca.not_after() < now + days * DAY_SECONDS);
+    if cas.is_empty() || left(0) {
+        Finding::wrong(CHECK, found, MEND)
+    } else if left(RENEWAL_DAYS) {
+        Finding::doubtful(CHECK, found, MEND)
     } else {
         Finding::fine(CHECK, found)
     }

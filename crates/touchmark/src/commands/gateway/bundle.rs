@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use bundle::Signer;
 use gateway::{Desk, GatewayError, Reservation, Taken};
+use message::trust::TrustReport;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
+use transport::TrustKeeper;
 
 use super::{desk_of, is_in_use, open, person};
 use crate::bundle_files::{self, ExportArguments, Opened, Row};
@@ -94,7 +96,9 @@ impl Party {
             _ => {}
         }
         let signer = Signer::new(self.member.credential.clone());
-        let exported = self.desk.export_bundles(&self.host.member, &signer, &person()).await?;
+        let keeper = TrustKeeper::new(self.member.trust.clone());
+        let trust = TrustReport { issuing_sha256: keeper.issuing_sha256(), stations: Vec::new() };
+        let exported = self.desk.export_bundles(&self.host.member, &signer, trust, &person()).await?;
         bundle_files::write(out, &exported.bundles)?;
         let bundles: Vec<u64> = exported.bundles.iter().map(|waiting| waiting.sequence).collect();
         let gateway::Exported { new, is_full, products, .. } = exported;

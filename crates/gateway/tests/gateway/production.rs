@@ -80,7 +80,7 @@ async fn plates_are_made_for_numbers_that_no_device_has() {
         };
         let (first, second) = ("3012-123456".to_owned(), "3012-123457".to_owned());
         assert_eq!(numbers(Some("3012")).await, [first, second.clone()]);
-        assert_eq!(numbers(Some("3013")).await, [String::new(); 0]);
+        assert!(numbers(Some("3013")).await.is_empty());
         assert_eq!(numbers(None).await.len(), 4);
 
         let leased = TestDevice::new(1).request(1, &number("3012-123456"));

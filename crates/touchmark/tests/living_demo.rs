@@ -2,60 +2,35 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader, Read, Write};
+#[path = "browser/living.rs"]
+#[allow(dead_code, reason = "the tests in a browser need more of it")]
+mod living;
+
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
-use tempfile::TempDir;
+
+use living::Demo;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A demo that runs until dropped.
-struct Demo {
-    process: Child,
-    started: Value,
-    _data: TempDir,
+fn text<'a>(demo: &'a Demo, key: &str) -> &'a str {
+    demo.started[key].as_str().unwrap()
 }
 
-impl Demo {
-    fn start() -> Self {
-        let data = TempDir::new().unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_touchmark"))
-            .args(["demo", "--serve", "--units", "60", "--json", "--data", data.path().to_str().unwrap()])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        Self { process, started: serde_json::from_str(&line).unwrap(), _data: data }
-    }
-
-    fn text(&self, key: &str) -> &str {
-        self.started[key].as_str().unwrap()
-    }
-
-    fn sign_in(&self, role: &str) -> Browser {
-        let mut browser = Browser { address: self.text(role).to_owned(), cookie: String::new() };
-        let page = browser.get("/sign-in");
-        let token = page.split("name=\"form_token\" value=\"").nth(1).unwrap().split('"').next().unwrap();
-        let (name, password, code) = (self.text("name"), self.text("password"), self.text("code"));
-        let form = format!("form_token={token}&name={name}&password={password}&code={code}");
-        let answer = browser.send("POST", "/sign-in", &form);
-        assert!(answer.starts_with("HTTP/1.1 303"), "{role}: {answer}");
-        browser
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-    }
+fn sign_in(demo: &Demo, role: &str) -> Browser {
+    let mut browser = Browser { address: text(demo, role).to_owned(), cookie: String::new() };
+    let page = browser.get("/sign-in");
+    let token = page.split("name=\"form_token\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let (name, password, code) = (text(demo, "name"), text(demo, "password"), text(demo, "code"));
+    let form = format!("form_token={token}&name={name}&password={password}&code={code}");
+    let answer = browser.send("POST", "/sign-in", &form);
+    assert!(answer.starts_with("HTTP/1.1 303"), "{role}: {answer}");
+    browser
 }
 
 /// A browser at one console.
@@ -105,9 +80,9 @@ fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 #[test]
 fn an_evaluator_signs_in_at_every_console_sees_the_factory_move_and_stops_it() {
-    let mut demo = Demo::start();
-    let mut center = demo.sign_in("center");
-    let (mut authority, mut gateway) = (demo.sign_in("authority"), demo.sign_in("gateway"));
+    let mut demo = Demo::start(60);
+    let mut center = sign_in(&demo, "center");
+    let (mut authority, mut gateway) = (sign_in(&demo, "authority"), sign_in(&demo, "gateway"));
     for (browser, pages) in [
         (&mut authority, &["/", "/factories", "/certificates", "/audit"][..]),
         (&mut gateway, &["/", "/plan", "/stock", "/stations", "/devices"]),

@@ -65,8 +65,9 @@ impl Plant {
 
         let store = open_store("", &self.directory.join("center"), Schema::Center).await?;
         let desk = Desk::new(store.clone(), Arc::clone(&self.clock));
-        let center =
-            Arc::new(Center::new(member.clone(), desk, Arc::clone(&self.random), Settings::default()));
+        let files = self.directory.join("center").join("files");
+        let settings = Settings { files, ..Settings::default() };
+        let center = Arc::new(Center::new(member.clone(), desk, Arc::clone(&self.random), settings));
         center.pull(&authority).await?;
 
         let tls = HostTls::new(joined.trust()?, &joined.credential()?, Arc::clone(&self.clock))?;

@@ -5,8 +5,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it is wrong")]
 
+mod center;
 mod console;
 mod driver;
+mod living;
 mod port;
 #[path = "../processes/site.rs"]
 #[allow(dead_code, reason = "the tests of processes need more of it")]

@@ -27,7 +27,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Server
 use store::{Schema, Store};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use transport::{HostTls, Limits, serve};
@@ -50,8 +50,30 @@ pub struct Fleet {
     /// Its key, PKCS#8.
     pub key: PrivateKeyDer<'static>,
     devices: Vec<Device>,
-    /// Dropped in the background: a runtime must not be waited for from within another.
-    runtime: Option<Runtime>,
+    threads: Threads,
+}
+
+/// The center's threads. They end in the background: a runtime must not be waited for from within another.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn start() -> std::io::Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().thread_name("center").enable_all().build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    fn spawn<W: Future<Output: Send> + Send + 'static>(&self, work: W) -> JoinHandle<W::Output> {
+        self.0.as_ref().expect("threads end only when they are dropped").spawn(work)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 struct Device {
@@ -86,10 +108,9 @@ impl Fleet {
         let chain = chain.map(|der| CertificateDer::from(der.to_vec())).to_vec();
         let credential = tls::Credential::member(&trust, certificate, key.clone());
 
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().thread_name("center").enable_all().build()?;
+        let threads = Threads::start()?;
         let (url, clock) = (url.to_owned(), Arc::clone(&edge.clock));
-        let store = runtime.spawn(async move { Store::open(&url, Schema::Center).await }).await??;
+        let store = threads.spawn(async move { Store::open(&url, Schema::Center).await }).await??;
         let desk = Desk::new(store.clone(), Arc::clone(&clock));
         let center =
             Arc::new(Center::new(server.clone(), desk, Arc::clone(&edge.random), Settings::default()));
@@ -105,14 +126,14 @@ impl Fleet {
             connections_per_address_max: CONNECTIONS_MAX,
             ..Limits::default()
         };
-        runtime.spawn(async move {
+        threads.spawn(async move {
             match TcpListener::from_std(listener) {
                 Ok(listener) => serve(listener, tls, center.router(), limits, std::future::pending()).await,
                 Err(error) => tracing::error!(%error, "the center does not serve"),
             }
         });
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.to_vec()));
-        Ok(Self { center: address, store, trust, chain, key, devices, runtime: Some(runtime) })
+        Ok(Self { center: address, store, trust, chain, key, devices, threads })
     }
 
     /// How many devices there are.
@@ -122,9 +143,7 @@ impl Fleet {
 
     /// Runs work on the center's threads.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if let Some(runtime) = &self.runtime {
-            runtime.spawn(work);
-        }
+        self.threads.spawn(work);
     }
 
     /// Calls `n` times, as many clients at a time; on a connection for each call, or on one that stays open.
@@ -182,14 +201,6 @@ impl Fleet {
             sockets.push(socket);
         }
         Ok(sockets)
-    }
-}
-
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

@@ -295,7 +295,7 @@ impl Floor {
 
     fn signed_on(&self, name: MemberName, badge: BadgeCode, session: String) -> SignedOn {
         let since = self.now();
-        let shift = Shift::begin(&self.page.data.join("shift.json"), &name, since);
+        let shift = Shift::begin(&self.page.data, &name, since);
         SignedOn { name, shift, badge, session, since }
     }
 

@@ -1,4 +1,4 @@
-//! The figures of an operator's shift. A small file keeps them over a restart.
+//! The figures of an operator's shift. A small file each keeps them over a restart, and while others are signed on.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,6 @@ impl Figures {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Kept {
-    operator: MemberName,
     since: i64,
     figures: Figures,
 }
@@ -53,12 +52,13 @@ pub struct Shift {
 }
 
 impl Shift {
-    /// The shift of this operator: the one that the file keeps, where it is theirs and not over.
-    pub fn begin(file: &Path, operator: &MemberName, now: i64) -> Self {
-        let kept = std::fs::read(file).ok().and_then(|text| serde_json::from_slice::<Kept>(&text).ok());
-        let kept = kept.filter(|kept| kept.operator == *operator && now - kept.since < SHIFT_SECONDS_MAX);
-        let new = || Kept { operator: operator.clone(), since: now, figures: Figures::default() };
-        Self { file: file.to_owned(), kept: kept.unwrap_or_else(new), good_at: None, intervals: Vec::new() }
+    /// The shift of this operator: the one that their file in the directory keeps, unless it is over.
+    pub fn begin(directory: &Path, operator: &MemberName, now: i64) -> Self {
+        let file = directory.join(format!("shift-{operator}.json"));
+        let kept = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Kept>(&text).ok());
+        let kept = kept.filter(|kept| now - kept.since < SHIFT_SECONDS_MAX);
+        let new = || Kept { since: now, figures: Figures::default() };
+        Self { file, kept: kept.unwrap_or_else(new), good_at: None, intervals: Vec::new() }
     }
 
     /// Its figures.
@@ -108,11 +108,11 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn figures_go_on_after_a_restart_and_begin_anew_with_another_operator_or_day() {
+    async fn figures_are_an_operators_go_on_after_a_restart_and_begin_anew_another_day() {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("shift.json");
+        let directory = directory.path();
         let (sato, ito) = ("sato".parse().unwrap(), "ito".parse().unwrap());
-        let mut shift = Shift::begin(&file, &sato, 1_000);
+        let mut shift = Shift::begin(directory, &sato, 1_000);
         assert_eq!((shift.figures().yield_percent(), shift.takt()), (None, None));
         for seconds in [30, 20, 4_000, 20] {
             shift.count_good().unwrap();
@@ -125,8 +125,10 @@ mod tests {
         assert_eq!(shift.figures().yield_percent(), Some(83));
         assert_eq!(shift.takt(), Some(Duration::from_secs(30)), "the break does not count");
 
-        assert_eq!(Shift::begin(&file, &sato, 2_000).figures(), shift.figures());
-        assert_eq!(*Shift::begin(&file, &ito, 2_000).figures(), Figures::default());
-        assert_eq!(*Shift::begin(&file, &sato, 1_000 + SHIFT_SECONDS_MAX).figures(), Figures::default());
+        let mut others = Shift::begin(directory, &ito, 2_000);
+        assert_eq!(*others.figures(), Figures::default());
+        others.count_good().unwrap();
+        assert_eq!(Shift::begin(directory, &sato, 2_000).figures(), shift.figures());
+        assert_eq!(*Shift::begin(directory, &sato, 1_000 + SHIFT_SECONDS_MAX).figures(), Figures::default());
     }
 }

@@ -46,7 +46,7 @@ browse({}, async ({ page, step, accessible, shot, arguments: { console: url, nam
     await page.selectOption("[name=what]", "read-counters");
     await page.getByRole("button", { name: "Ask", exact: true }).click();
     await page.waitForURL(/#requests/);
-    await says("Read counters");
+    await page.locator("td").filter({ hasText: "Read counters" }).first().waitFor();
   });
 
   await step("a clone is found and released", async () => {

@@ -13,11 +13,12 @@ pub fn run(script: &str, arguments: &Value, mut answer: impl FnMut(&str) -> Valu
     let screenshots = workspace.join("target/screenshots");
     fs::create_dir_all(&screenshots).unwrap();
     let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/browser/scripts");
-    let mut node = Command::new("node")
+    let tools = workspace.join("target/tools/browser/node_modules");
+    let mut node = Command::new(tools.join(".bin/node"))
         .arg(scripts.join(format!("{script}.js")))
         .arg(arguments.to_string())
         .arg(&screenshots)
-        .env("NODE_PATH", workspace.join("target/tools/browser/node_modules"))
+        .env("NODE_PATH", tools)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -13,13 +13,14 @@ use cert::tls::HostTrust;
 use identity::profile::{CredentialProfile, KeyOrigin};
 use identity::{Clock, CredentialState, DeviceNumber, HardwareUid, Member, ProductCode};
 use message::allotment::{Allotment, CheckDigitName, Credentials, ProductAllotment};
-use message::bytes::SecretBytes;
+use message::bytes::{Bytes, SecretBytes};
 use message::join::{JoinRequest, JoinToken, Membership};
 use message::lease::{AttemptId, Lease, LeaseRequest};
 use message::operator::{BadgeCode, Operator, Operators};
 use message::pack::CredentialPack;
 use message::problem::ProblemCode;
 use message::result::{WriteOutcome, WriteResultResponse, WriteResultTransmission};
+use message::trust::{TrustReport, TrustedCas};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use transport::{Client, HostTls, Json, Limits, Refused, Station, serve};
@@ -90,6 +91,7 @@ impl RehearsalGateway {
             .route("/v1/join", post(join))
             .route("/v1/allotment", get(allotment))
             .route("/v1/operators", get(operators))
+            .route("/v1/trust", post(trust))
             .route("/v1/leases", post(lease))
             .route("/v1/results", post(result))
             .with_state(Arc::clone(&shared));
@@ -187,6 +189,11 @@ async fn allotment(State(inside): Shared, _: Station) -> Json<Allotment> {
 
 async fn operators(State(inside): Shared, _: Station) -> Json<Operators> {
     Json(inside.books().operators.clone())
+}
+
+async fn trust(State(inside): Shared, _: Station, Json(_): Json<TrustReport>) -> Json<TrustedCas> {
+    let issuing = inside.authority.trust().issuing();
+    Json(TrustedCas { issuing_certificates: issuing.iter().map(|ca| Bytes(ca.der().to_vec())).collect() })
 }
 
 fn product_allotment(

@@ -1,7 +1,7 @@
 //! Parts of a page that stay current by themselves, over server-sent events.
 //!
 //! A page has `(live::part(&visit, "/live/stations", content))`; the route answers
-//! [`stream`], which sends the part's new content whenever it has changed. `console.js` puts it in place.
+//! [`stream()`], which sends the part's new content whenever it has changed. `console.js` puts it in place.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The station's page: for an operator with gloves, no mouse and a scanner that types.
 //!
 //! All that the operator does is a scan: a badge signs on, a plate starts a write, a second badge answers
-//! for scrap. What the page shows is a [`Scene`](floor::Scene); it hears of each change at once.
+//! for scrap. What the page shows is a `floor::Scene`; it hears of each change at once.
 //!
 //! | what | where |
 //! | --- | --- |

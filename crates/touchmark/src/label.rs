@@ -1,6 +1,6 @@
 //! Labels: what a scanner and a person read off a device or a badge, as SVG and as PDF.
 //!
-//! A label is drawn once, in units of [`UNIT_INCH`], and written in either format. All edges lie on whole
+//! A label is drawn once, in units of `UNIT_INCH`, and written in either format. All edges lie on whole
 //! units, so that bars come out evenly wide at the resolutions of label printers.
 
 mod pdf;

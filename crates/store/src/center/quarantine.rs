@@ -1,6 +1,6 @@
 //! Quarantine: device numbers whose calls have forked, and are refused until a person has decided.
 //!
-//! A device has one open quarantine at most. Each that was released began a new [chain](super::chain) of its calls.
+//! A device has one open quarantine at most. Each that was released began a new chain of its calls.
 
 use identity::DeviceNumber;
 
